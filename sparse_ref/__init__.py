@@ -1,0 +1,38 @@
+"""Truly sparse neural-network training on the CPU.
+
+Weights live in `scipy.sparse` CSR, never behind a mask: a connection that does not exist takes no
+memory, no time and no optimizer state.
+"""
+
+import sparse_ref.threads  # isort: skip  (must come before numba)
+from sparse_ref import allocation, csr, history, methods, models, optim, schedules, selection
+from sparse_ref.history import History, first_difference
+from sparse_ref.layers import AllReLU, Dense, Dropout, LayerGrad, Linear, ReLU, SReLU
+from sparse_ref.network import Network
+from sparse_ref.train import Evaluation, evaluate, fit
+from sparse_ref.version import __version__
+
+__all__ = [
+    "AllReLU",
+    "Dense",
+    "Dropout",
+    "Evaluation",
+    "History",
+    "LayerGrad",
+    "Linear",
+    "Network",
+    "ReLU",
+    "SReLU",
+    "__version__",
+    "allocation",
+    "csr",
+    "evaluate",
+    "first_difference",
+    "fit",
+    "history",
+    "methods",
+    "models",
+    "optim",
+    "schedules",
+    "selection",
+]

@@ -1,0 +1,294 @@
+"""Builds, checks and restructures CSR weights: the only module that changes a structure.
+
+A weight is a canonical `scipy.sparse.csr_array` of shape ``(n_out, n_in)``. A connection is a
+*slot*: position k of ``weight.data``; everything kept per connection is an array as long as
+``data``. A stored 0.0 is a connection, so SciPy's ``+``, ``-``, ``.multiply`` and ``@`` between
+sparse arrays, which drop exact zeros, are not used anywhere. The pattern (``indptr``, ``indices``)
+of a weight made here is read-only; ``data`` is not.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+
+class Rewire(NamedTuple):
+    """A structural change of one layer, as a value."""
+
+    drop: np.ndarray  # (n_drop,) int64, slots of the old weight, ascending, unique
+    grow: np.ndarray  # (n_grow,) int64, flat positions, ascending, unique, absent after the drop
+    values: np.ndarray  # (n_grow,) starting weights
+
+
+class TransposedIndex(NamedTuple):
+    """Where to find the connections of each input unit: the pattern of the transposed weight."""
+
+    indptr: np.ndarray  # (n_in + 1,)
+    rows: np.ndarray  # (nnz,) output unit of each connection, ascending within an input unit
+    slots: np.ndarray  # (nnz,) slot of each connection in the weight
+
+
+def from_dense(dense: np.ndarray, pattern: np.ndarray | None = None) -> csr_array:
+    """CSR weight of a dense array.
+
+    Parameters
+    ----------
+    dense : (n_out, n_in) float32 or float64
+    pattern : (n_out, n_in) bool, optional
+        Which positions are connections. Without it, the non-zeros are; with it, zeros inside the
+        pattern are stored too, and a value outside it is an error.
+
+    Examples
+    --------
+    >>> w = from_dense(np.array([[0.0, 2.0], [0.0, 3.0]]), np.array([[1, 1], [0, 1]], bool))
+    >>> w.data, w.indices
+    (array([0., 2., 3.]), array([0, 1, 1], dtype=int32))
+    """
+    dense = np.asarray(dense)
+    _require_matrix("from_dense", dense)
+    pattern = dense != 0 if pattern is None else np.asarray(pattern, bool)
+    if pattern.shape != dense.shape:
+        raise ValueError(
+            f"from_dense: pattern must have the shape of dense, {dense.shape}, got {pattern.shape}"
+        )
+    stray = np.flatnonzero((dense != 0) & ~pattern)
+    if stray.size:
+        row, column = divmod(int(stray[0]), dense.shape[1])
+        raise ValueError(
+            "from_dense: values outside the pattern must be zero, got "
+            f"{dense[row, column]} at row {row}, column {column}"
+        )
+    positions = np.flatnonzero(pattern)
+    return from_positions(dense.shape, positions, dense.reshape(-1)[positions])
+
+
+def from_positions(shape: tuple[int, int], positions: np.ndarray, values: np.ndarray) -> csr_array:
+    """CSR weight with connections at flat `positions`.
+
+    Parameters
+    ----------
+    shape : (n_out, n_in)
+    positions : (nnz,) int64
+        ``row * n_in + column``, ascending, unique.
+    values : (nnz,) float32 or float64
+        Weights in the order of `positions`; copied.
+    """
+    n_out, n_in = shape
+    positions = np.asarray(positions, np.int64)
+    values = np.array(values)
+    _require_float("from_positions", "values", values.dtype)
+    if positions.shape != values.shape or positions.ndim != 1:
+        raise ValueError(
+            "from_positions: positions and values must be one-dimensional and equally long, got "
+            f"shapes {positions.shape} and {values.shape}"
+        )
+    _require_ascending("from_positions", "positions", positions, n_out * n_in)
+    rows, columns = np.divmod(positions, n_in)
+    return _frozen(values, columns, _pointers(rows, n_out), (n_out, n_in))
+
+
+def to_dense(weight: csr_array) -> np.ndarray:
+    """Dense copy ``(n_out, n_in)``; absent connections are 0. For tests and small layers."""
+    return weight.toarray()
+
+
+def pattern(weight: csr_array) -> np.ndarray:
+    """Boolean ``(n_out, n_in)``: True where a connection is stored, whatever its value."""
+    mask = np.zeros(weight.shape, bool)
+    mask.reshape(-1)[flat(weight)] = True
+    return mask
+
+
+def flat(weight: csr_array) -> np.ndarray:
+    """``(nnz,)`` int64 flat positions ``row * n_in + column`` of the slots; ascending."""
+    n_out, n_in = weight.shape
+    rows = np.repeat(np.arange(n_out, dtype=np.int64), np.diff(weight.indptr))
+    rows *= n_in
+    rows += weight.indices
+    return rows
+
+
+def check(weight: csr_array, who: str = "check") -> csr_array:
+    """Return `weight` if it is a canonical CSR array of float32 or float64, else raise.
+
+    Raises
+    ------
+    TypeError
+        Not a `csr_array`, or not of a floating dtype.
+    ValueError
+        Indices out of order, repeated or out of range, or lengths that do not fit.
+    """
+    if not (issparse(weight) and isinstance(weight, csr_array) and weight.ndim == 2):
+        raise TypeError(
+            f"{who}: weight must be a two-dimensional scipy.sparse.csr_array, got {type(weight).__name__}"
+        )
+    _require_float(who, "weight", weight.dtype)
+    counts = np.diff(weight.indptr)
+    if weight.indptr[0] != 0 or counts.size and counts.min() < 0:
+        raise ValueError(f"{who}: indptr must start at 0 and never fall, got {weight.indptr}")
+    if not weight.indptr[-1] == len(weight.indices) == len(weight.data):
+        raise ValueError(
+            f"{who}: indptr[-1], indices and data must agree in length, got "
+            f"{weight.indptr[-1]}, {len(weight.indices)} and {len(weight.data)}"
+        )
+    _require_columns(who, weight)
+    _require_ascending(who, "connections (row * n_in + column)", flat(weight), None)
+    return weight
+
+
+def freeze(weight: csr_array) -> csr_array:
+    """A weight on the same ``data`` whose pattern is read-only."""
+    return _frozen(weight.data, weight.indices, weight.indptr, weight.shape)
+
+
+def apply(weight: csr_array, rewire: Rewire) -> tuple[csr_array, np.ndarray]:
+    """The weight after a structural change; the old one is not touched.
+
+    Parameters
+    ----------
+    weight : (n_out, n_in) csr_array
+    rewire : Rewire
+
+    Returns
+    -------
+    weight : (n_out, n_in) csr_array
+        Survivors keep their bits, grown connections start at ``rewire.values``.
+    source : (nnz,) int64
+        Slot in the old weight of each slot of the new one, -1 for a grown connection.
+
+    Raises
+    ------
+    ValueError
+        Slots or positions out of range, repeated, unordered; a position that is connected
+        already; values that do not fit. Nothing has changed then.
+    """
+    drop, grow, values = _checked(weight, rewire)
+    positions = flat(weight)
+    kept = np.delete(np.arange(weight.nnz, dtype=np.int64), drop)
+    _require_absent(weight, positions[kept], grow)
+    merged = np.concatenate([positions[kept], grow])
+    order = np.argsort(merged, kind="stable")
+    source = np.concatenate([kept, np.full(len(grow), -1, np.int64)])[order]
+    data = np.concatenate([weight.data[kept], values])[order]
+    n_out, n_in = weight.shape
+    rows, columns = np.divmod(merged[order], n_in)
+    return _frozen(data, columns, _pointers(rows, n_out), weight.shape), source
+
+
+def carry(old: np.ndarray, source: np.ndarray, grown: float = 0.0) -> np.ndarray:
+    """A per-connection array after a structural change.
+
+    Parameters
+    ----------
+    old : (old nnz,)
+        Any array in slot order, for example momentum.
+    source : (new nnz,) int64
+        From `apply`.
+    grown : float
+        Value of the entries of grown connections.
+
+    Returns
+    -------
+    (new nnz,) of old's dtype
+
+    Examples
+    --------
+    >>> carry(np.array([5.0, 6.0, 7.0]), np.array([0, -1, 2]))
+    array([5., 0., 7.])
+    """
+    if source.size and source.max() >= len(old):
+        raise ValueError(
+            f"carry: source must index the old array of length {len(old)}, got {source.max()}"
+        )
+    new = np.full(len(source), grown, old.dtype)
+    survives = source >= 0
+    new[survives] = old[source[survives]]
+    return new
+
+
+def transpose_index(weight: csr_array) -> TransposedIndex:
+    """The pattern by input unit, for products with the transposed weight; O(nnz)."""
+    n_out, n_in = weight.shape
+    slots = np.arange(weight.nnz, dtype=weight.indices.dtype)
+    by_column = csr_array((slots, weight.indices, weight.indptr), shape=(n_out, n_in)).tocsc()
+    return TransposedIndex(by_column.indptr, by_column.indices, by_column.data)
+
+
+def _pointers(rows, n_out):
+    pointers = np.zeros(n_out + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=n_out), out=pointers[1:])
+    return pointers
+
+
+def _frozen(data, indices, indptr, shape):
+    """Index arrays are int32 wherever that can count: half the memory and bandwidth."""
+    index = np.int32 if max(len(data), *shape) <= np.iinfo(np.int32).max else np.int64
+    indices, indptr = indices.astype(index), indptr.astype(index)
+    weight = csr_array((data, indices, indptr), shape=shape)
+    weight.indices.flags.writeable = weight.indptr.flags.writeable = False
+    return weight
+
+
+def _checked(weight, rewire):
+    drop = _integers("drop", rewire.drop)
+    grow = _integers("grow", rewire.grow)
+    values = np.asarray(rewire.values)
+    _require_ascending("apply", "drop slots", drop, weight.nnz)
+    _require_ascending("apply", "grow positions", grow, weight.shape[0] * weight.shape[1])
+    if values.shape != grow.shape:
+        raise ValueError(
+            f"apply: values must be as many as grow positions, {len(grow)}, got shape {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"apply: values must be finite, got {values[~np.isfinite(values)][0]}")
+    return drop, grow, values.astype(weight.dtype)
+
+
+def _integers(name, array):
+    array = np.asarray(array)
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"apply: {name} must hold integers, got dtype {array.dtype}")
+    return array.astype(np.int64).reshape(-1)
+
+
+def _require_absent(weight, kept, grow):
+    at = np.searchsorted(kept, grow)
+    at[at == len(kept)] = 0
+    taken = np.flatnonzero(kept[at] == grow) if len(kept) else np.empty(0, np.int64)
+    if taken.size:
+        position = int(grow[taken[0]])
+        row, column = divmod(position, weight.shape[1])
+        raise ValueError(
+            f"apply: grow position {position} is already connected (row {row}, column {column})"
+        )
+
+
+def _require_ascending(who, what, array, stop):
+    wrong = np.flatnonzero(np.diff(array) <= 0)
+    if wrong.size:
+        k = int(wrong[0])
+        raise ValueError(
+            f"{who}: {what} must be ascending and unique, got {array[k]} before {array[k + 1]}"
+        )
+    if stop is not None and array.size and not (array[0] >= 0 and array[-1] < stop):
+        worst = array[0] if array[0] < 0 else array[-1]
+        raise ValueError(f"{who}: {what} must be in [0, {stop}), got {worst}")
+
+
+def _require_columns(who, weight):
+    indices, n_in = weight.indices, weight.shape[1]
+    if indices.size and not (indices.min() >= 0 and indices.max() < n_in):
+        worst = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"{who}: column indices must be in [0, {n_in}), got {worst}")
+
+
+def _require_matrix(who, dense):
+    if dense.ndim != 2:
+        raise ValueError(f"{who}: dense must have two dimensions, got shape {dense.shape}")
+    _require_float(who, "dense", dense.dtype)
+
+
+def _require_float(who, name, dtype):
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"{who}: {name} must be float32 or float64, got {dtype}")

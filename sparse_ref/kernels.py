@@ -1,0 +1,160 @@
+"""Numba loops on raw arrays: the product with a sparse weight, and the gradients of its connections.
+
+Activations are tiles, ``(tiles, features, width)`` with the examples innermost: a row of a tile is
+one contiguous run of `width` examples, kept in registers while a kernel walks the connections of
+one weight row. Every element of an output has one owner and one order of summation, so results do
+not depend on the number of threads.
+
+The product with the transposed weight is `spmm` too, on the transposed pattern
+(`sparse_ref.csr.transpose_index`): a gather again, never a scatter that two threads could race for.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from sparse_ref.lanes import dot, fma, load, splat, store, total
+
+ROWS_PER_UNIT = (
+    32  # rows a thread takes at a time: enough to hide the hand-out, few enough to share
+)
+WIDTHS = (8, 16, 32, 64)  # examples per tile row that have a compiled kernel
+
+
+def spmm(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    data: np.ndarray,
+    bias: np.ndarray,
+    x: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """``out[t, i] = bias[i] + sum_k data[k] * x[t, indices[k]]``, over the slots k of row i in order.
+
+    Parameters
+    ----------
+    indptr, indices, data : (n_out + 1,), (nnz,), (nnz,)
+        The weight, canonical CSR.
+    bias : (n_out,)
+        Starting value of every sum.
+    x : (tiles, n_in, width)
+        Inputs, C-contiguous.
+    out : (tiles, n_out, width)
+        Written.
+    """
+    _SPMM[x.shape[2]](indptr, indices, data, bias, x, out)
+
+
+def sddmm(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    delta: np.ndarray,
+    x: np.ndarray,
+    out: np.ndarray,
+    bias_out: np.ndarray,
+) -> None:
+    """``out[k] = sum_t <delta[t, row of k], x[t, indices[k]]>`` and ``bias_out[i] = sum delta[:, i]``.
+
+    Parameters
+    ----------
+    indptr, indices : (n_out + 1,), (nnz,)
+        The pattern, canonical CSR.
+    delta : (tiles, n_out, width)
+        Derivative of the loss by the layer's output, zero in padded examples.
+    x : (tiles, n_in, width)
+        The layer's inputs.
+    out, bias_out : (nnz,), (n_out,)
+        Written.
+    """
+    _SDDMM[x.shape[2]](indptr, indices, delta, x, out, bias_out)
+
+
+def gradient_rows(first: int, delta: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """Rows ``first ... first + len(out)`` of the dense gradient ``sum_t delta[t] @ x[t].T``.
+
+    Every element is summed in the order of `sddmm`, so the gradient of a connection has the same
+    bits in both.
+
+    Parameters
+    ----------
+    first : int
+        The first row.
+    delta, x : (tiles, n_out, width), (tiles, n_in, width)
+        The two factors.
+    out : (rows, n_in)
+        Written.
+    """
+    _GRADIENT_ROWS[x.shape[2]](first, delta, x, out)
+
+
+def _make_spmm(width):
+    @njit(cache=True)
+    def row(start, stop, indices, data, first, x, x_start):
+        acc = splat(first, width)
+        for k in range(start, stop):
+            acc = fma(data[k], load(x, x_start + indices[k] * width, width), acc)
+        return acc
+
+    @njit(parallel=True, cache=True)
+    def spmm_tiles(indptr, indices, data, bias, x, out):
+        tiles, n_in, n_out = x.shape[0], x.shape[1], out.shape[1]
+        units = (n_out + ROWS_PER_UNIT - 1) // ROWS_PER_UNIT
+        for unit in prange(tiles * units):
+            t, first = unit // units, (unit % units) * ROWS_PER_UNIT
+            for i in range(first, min(first + ROWS_PER_UNIT, n_out)):
+                acc = row(indptr[i], indptr[i + 1], indices, data, bias[i], x, t * n_in * width)
+                store(out, (t * n_out + i) * width, acc)
+
+    return spmm_tiles
+
+
+def _make_sddmm(width):
+    @njit(cache=True)
+    def row(start, stop, indices, d, x, x_start, fresh, out):
+        for k in range(start, stop):
+            value = dot(d, load(x, x_start + indices[k] * width, width))
+            out[k] = value if fresh else out[k] + value
+
+    @njit(parallel=True, cache=True)
+    def sddmm_tiles(indptr, indices, delta, x, out, bias_out):
+        tiles, n_in, n_out = x.shape[0], x.shape[1], delta.shape[1]
+        for unit in prange((n_out + ROWS_PER_UNIT - 1) // ROWS_PER_UNIT):
+            first = unit * ROWS_PER_UNIT
+            for i in range(first, min(first + ROWS_PER_UNIT, n_out)):
+                for t in range(tiles):
+                    d = load(delta, (t * n_out + i) * width, width)
+                    bias_out[i] = total(d) if t == 0 else bias_out[i] + total(d)
+                    row(indptr[i], indptr[i + 1], indices, d, x, t * n_in * width, t == 0, out)
+
+    return sddmm_tiles
+
+
+def _make_gradient_rows(width):
+    @njit(parallel=True, cache=True)
+    def gradient_rows_tiles(first, delta, x, out):
+        tiles, n_in, n_out = x.shape[0], x.shape[1], delta.shape[1]
+        for i in prange(out.shape[0]):
+            for t in range(tiles):
+                d = load(delta, (t * n_out + first + i) * width, width)
+                for j in range(n_in):
+                    value = dot(d, load(x, (t * n_in + j) * width, width))
+                    out[i, j] = value if t == 0 else out[i, j] + value
+
+    return gradient_rows_tiles
+
+
+@njit(parallel=True, cache=True)
+def gather_tiles(x, order, out):
+    """``out[t, f, l] = x[order[t * width + l], f]``; zero where `order` has ended."""
+    tiles, features, width = out.shape
+    for t in prange(tiles):
+        here = min(width, max(0, order.size - t * width))
+        for f in range(features):
+            for lane in range(here):
+                out[t, f, lane] = x[order[t * width + lane], f]
+            for lane in range(here, width):
+                out[t, f, lane] = 0
+
+
+_SPMM = {width: _make_spmm(width) for width in WIDTHS}
+_SDDMM = {width: _make_sddmm(width) for width in WIDTHS}
+_GRADIENT_ROWS = {width: _make_gradient_rows(width) for width in WIDTHS}

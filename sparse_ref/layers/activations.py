@@ -1,0 +1,160 @@
+"""Activation functions: ReLU, All-ReLU and SReLU."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sparse_ref import tiles
+from sparse_ref.layers.base import Pullback
+
+
+class ReLU:
+    """``max(x, 0)``; the derivative at 0 is 0."""
+
+    def __repr__(self) -> str:
+        return "ReLU()"
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """None."""
+        return {}
+
+    def forward(
+        self, x: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Pullback]:
+        """See `Layer.forward`."""
+        y = np.maximum(x, 0, out=tiles.empty(x.shape, x.dtype))
+
+        def pullback(delta, wanted=True):
+            return np.multiply(delta, y > 0, out=tiles.empty(delta.shape, delta.dtype)), None
+
+        return y, pullback
+
+
+class AllReLU:
+    """Alternated left ReLU: the slope left of 0 changes sign from layer to layer.
+
+    ``f(x) = x`` for ``x > 0``, else ``-alpha x`` in layers of even number and ``alpha x`` in layers
+    of odd number.
+
+    Parameters
+    ----------
+    alpha : float
+        Slope, >= 0.
+    layer_number : int
+        Number of the layer of units it follows; inputs are layer 1, so the first hidden layer is 2.
+
+    References
+    ----------
+    Curci, Mocanu, Pechenizkiy (2021), "Truly Sparse Neural Networks at Scale", section on
+    All-ReLU. The formula and the numbering were checked against a third party's code only.
+    """
+
+    def __init__(self, alpha: float, layer_number: int):
+        if not alpha >= 0:
+            raise ValueError(f"AllReLU: alpha must be at least 0, got {alpha}")
+        self.alpha, self.layer_number = alpha, layer_number
+
+    def __repr__(self) -> str:
+        return f"AllReLU(alpha={self.alpha}, layer_number={self.layer_number})"
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """None."""
+        return {}
+
+    def forward(
+        self, x: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Pullback]:
+        """See `Layer.forward`."""
+        left = x.dtype.type(self.alpha if self.layer_number % 2 else -self.alpha)
+        slope = np.where(x > 0, x.dtype.type(1), left)
+
+        def pullback(delta, wanted=True):
+            return delta * slope, None
+
+        return x * slope, pullback
+
+
+class SReLUGrad(NamedTuple):
+    """Derivatives of the loss by SReLU's parameters, each ``(n,)``."""
+
+    left_threshold: np.ndarray
+    left_slope: np.ndarray
+    right_offset: np.ndarray
+    right_slope: np.ndarray
+
+
+class SReLU:
+    """S-shaped ReLU: three linear pieces with four trained parameters per unit.
+
+    With ``t_r = left_threshold + |right_offset|``::
+
+        f(x) = t_r + right_slope (x - t_r)                          x >= t_r
+               x                                        t_l <  x <  t_r
+               left_threshold + left_slope (x - left_threshold)     x <= left_threshold
+
+    Parameters
+    ----------
+    left_threshold, left_slope, right_offset, right_slope : (n,)
+        t_l, a_l, tau_r, a_r.
+
+    References
+    ----------
+    Jin et al. (2016), "Deep Learning with S-shaped Rectified Linear Activation Units", in the
+    parametrisation of keras-contrib, which SET and Liu2020 use.
+
+    Departures
+    ----------
+    At a kink the piece that includes it by the formula counts (keras-contrib takes the middle one
+    at ``x = t_l``). The paper's frozen first epochs and its setting of t_r from data are left out.
+    """
+
+    def __init__(self, left_threshold, left_slope, right_offset, right_slope):
+        arrays = [np.asarray(a) for a in (left_threshold, left_slope, right_offset, right_slope)]
+        if arrays[0].ndim != 1 or len({(a.shape, a.dtype) for a in arrays}) != 1:
+            raise ValueError(
+                "SReLU: the four parameters must have one shape (n,) and one dtype, got "
+                f"{[(a.shape, str(a.dtype)) for a in arrays]}"
+            )
+        self.left_threshold, self.left_slope, self.right_offset, self.right_slope = arrays
+
+    @classmethod
+    def initial(cls, n: int, rng: np.random.Generator, dtype=np.float32) -> "SReLU":
+        """`n` units as in SET's code: t_l = 0, a_l ~ U(0, 1), tau_r ~ U(0, 5), a_r = 1."""
+        left_slope = rng.random(n).astype(dtype)
+        right_offset = (5.0 * rng.random(n)).astype(dtype)
+        return cls(np.zeros(n, dtype), left_slope, right_offset, np.ones(n, dtype))
+
+    def __repr__(self) -> str:
+        return f"SReLU({len(self.left_threshold)})"
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The four arrays."""
+        return {name: getattr(self, name) for name in SReLUGrad._fields}
+
+    def forward(
+        self, x: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Pullback]:
+        """See `Layer.forward`; the pullback's `grad` is a `SReLUGrad`."""
+        t_l, a_l, tau, a_r = (p[:, None] for p in self.parameters().values())
+        t_r = t_l + np.abs(tau)
+        right, left = x >= t_r, x <= t_l
+        y = np.where(right, t_r + a_r * (x - t_r), np.where(left, t_l + a_l * (x - t_l), x))
+
+        def pullback(delta, wanted=True):
+            on_right, on_left = np.where(right, delta, 0), np.where(left & ~right, delta, 0)
+            bend = _per_unit(on_right * (1 - a_r))
+            grad = SReLUGrad(
+                left_threshold=_per_unit(on_left * (1 - a_l)) + bend,
+                left_slope=_per_unit(on_left * (x - t_l)),
+                right_offset=bend * np.sign(self.right_offset),
+                right_slope=_per_unit(on_right * (x - t_r)),
+            )
+            slope = np.where(right, a_r, np.where(left, a_l, x.dtype.type(1)))
+            return delta * slope, grad
+
+        return y, pullback
+
+
+def _per_unit(values):
+    """Sum over examples in one order: NumPy's reduction order depends on shape alone."""
+    return values.sum(axis=(0, 2))

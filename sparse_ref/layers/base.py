@@ -1,0 +1,85 @@
+"""What a layer is, and what the gradient of a layer with weights is.
+
+A layer keeps its parameters and nothing of what it saw: `forward` returns the output and a
+pullback, a closure over the inputs, that turns the output's derivative into the input's and the
+parameters'. Activations are tiles ``(tiles, features, width)`` (`sparse_ref.tiles`).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from sparse_ref.kernels import gradient_rows
+
+Pullback = Callable[..., tuple[np.ndarray | None, Any]]
+
+
+class Layer(Protocol):
+    """A differentiable map of activations."""
+
+    def forward(
+        self, x: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Pullback]:
+        """Output and pullback.
+
+        Parameters
+        ----------
+        x : (tiles, n_in, width)
+        rng : Generator, optional
+            Present in training, absent in evaluation; only layers with noise draw from it.
+
+        Returns
+        -------
+        y : (tiles, n_out, width)
+        pullback : callable
+            ``pullback(delta, wanted=True) -> (dL/dx, grad)`` for ``delta = dL/dy``. `grad` has one
+            attribute for each of `parameters`, or is None for a layer without. With
+            ``wanted=False`` a layer may return None in place of dL/dx.
+        """
+        ...
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The arrays that training changes, by name, always in the same order; not copies."""
+        ...
+
+
+class Parameter(NamedTuple):
+    """One array that training changes."""
+
+    layer: int  # index of its layer in the network
+    name: str  # its name there
+    value: np.ndarray  # the array itself, not a copy
+    slots: bool  # one entry a connection, so it changes length when the layer is rewired
+
+
+class LayerGrad(NamedTuple):
+    """Gradient of a layer with a weight: on its connections, and everywhere as two factors."""
+
+    weight: np.ndarray  # (nnz,) dL/dW in slot order; (n_out, n_in) for a dense layer
+    bias: np.ndarray  # (n_out,)
+    delta: np.ndarray  # (tiles, n_out, width) dL/dy
+    inputs: np.ndarray  # (tiles, n_in, width)
+
+    def block(self, first: int, last: int) -> np.ndarray:
+        """Rows ``first ... last - 1`` of the dense gradient ``delta @ inputs.T``.
+
+        Returns
+        -------
+        (last - first, n_in)
+            dL/dW at every position, connected or not. At a connection it has the bits of `weight`.
+        """
+        out = np.empty((last - first, self.inputs.shape[1]), self.inputs.dtype)
+        gradient_rows(first, self.delta, self.inputs, out)
+        return out
+
+
+def check_bias(who: str, bias: np.ndarray, n_out: int, dtype: np.dtype) -> np.ndarray:
+    """Return a bias that fits its layer, or say why it does not."""
+    bias = np.asarray(bias)
+    if bias.shape != (n_out,) or bias.dtype != dtype:
+        raise ValueError(
+            f"{who}: bias must have shape ({n_out},) and dtype {dtype}, "
+            f"got {bias.shape} and {bias.dtype}"
+        )
+    return bias

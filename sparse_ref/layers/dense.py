@@ -1,0 +1,68 @@
+"""A linear layer with every connection, on BLAS: what papers keep dense, and the dense baseline.
+
+The bits of its products are those of the BLAS that NumPy was built with; unlike the sparse
+kernels' they may differ between hosts.
+"""
+
+import numpy as np
+
+from sparse_ref.layers.base import LayerGrad, Pullback, check_bias
+
+
+class Dense:
+    """``y = W x + b`` with a dense weight.
+
+    Parameters
+    ----------
+    weight : (n_out, n_in) float32 or float64
+    bias : (n_out,), optional
+        Zero if omitted.
+    """
+
+    def __init__(self, weight: np.ndarray, bias: np.ndarray | None = None):
+        weight = np.ascontiguousarray(weight)
+        if weight.ndim != 2 or weight.dtype not in (np.float32, np.float64):
+            raise ValueError(
+                "Dense: weight must be two-dimensional float32 or float64, got shape "
+                f"{weight.shape} and dtype {weight.dtype}"
+            )
+        self.weight = weight
+        bias = np.zeros(len(weight), weight.dtype) if bias is None else bias
+        self.bias = check_bias("Dense", bias, len(weight), weight.dtype)
+
+    def __repr__(self) -> str:
+        return f"Dense({self.n_in} -> {self.n_out})"
+
+    @property
+    def n_in(self) -> int:
+        """Number of input units."""
+        return self.weight.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of output units."""
+        return self.weight.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weight and bias."""
+        return self.weight.nbytes + self.bias.nbytes
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """``weight`` (n_out, n_in) and ``bias`` (n_out,)."""
+        return {"weight": self.weight, "bias": self.bias}
+
+    def forward(
+        self, x: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Pullback]:
+        """See `Layer.forward`; the pullback's `grad` is a `LayerGrad` with a dense weight part."""
+        weight = self.weight
+        y = np.matmul(weight, x)
+        y += self.bias[:, None]
+
+        def pullback(delta, wanted=True):
+            dense = sum(d @ i.T for d, i in zip(delta, x, strict=True))
+            grad = LayerGrad(dense, delta.sum(axis=(0, 2)), delta, x)
+            return (np.matmul(weight.T, delta) if wanted else None), grad
+
+        return y, pullback

@@ -1,0 +1,91 @@
+"""A linear layer whose weight is CSR: work and memory in proportion to its connections."""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from sparse_ref import csr, tiles
+from sparse_ref.kernels import sddmm, spmm
+from sparse_ref.layers.base import LayerGrad, Pullback, check_bias
+
+
+class Linear:
+    """``y = W x + b`` on the stored connections only.
+
+    Parameters
+    ----------
+    weight : (n_out, n_in) csr_array
+        Canonical, float32 or float64. The layer takes over its ``data``; the pattern becomes
+        read-only and changes only through `restructure`.
+    bias : (n_out,), optional
+        Zero if omitted. Dense, as in every published code, and not counted as connections.
+
+    Notes
+    -----
+    Beside the weight the layer holds the pattern by input unit (8 bytes a connection), which makes
+    the input gradient a gather; it is derived from the weight and renewed with it.
+    """
+
+    def __init__(self, weight: csr_array, bias: np.ndarray | None = None):
+        self._adopt(csr.freeze(csr.check(weight, "Linear")))
+        n_out = self.weight.shape[0]
+        bias = np.zeros(n_out, self.weight.dtype) if bias is None else bias
+        self.bias = check_bias("Linear", bias, n_out, self.weight.dtype)
+
+    def __repr__(self) -> str:
+        n_out, n_in = self.weight.shape
+        return f"Linear({n_in} -> {n_out}, {self.weight.nnz} connections)"
+
+    def _adopt(self, weight):
+        self.weight = weight
+        self._by_input = csr.transpose_index(weight)
+
+    @property
+    def n_in(self) -> int:
+        """Number of input units."""
+        return self.weight.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of output units."""
+        return self.weight.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weight, its pattern both ways, and the bias."""
+        arrays = (self.weight.data, self.weight.indices, self.weight.indptr, self.bias)
+        return sum(a.nbytes for a in (*arrays, *self._by_input))
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """``weight`` (nnz,) in slot order and ``bias`` (n_out,)."""
+        return {"weight": self.weight.data, "bias": self.bias}
+
+    def forward(
+        self, x: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Pullback]:
+        """See `Layer.forward`; the pullback's `grad` is a `LayerGrad`."""
+        weight, by_input = self.weight, self._by_input
+        y = tiles.empty((x.shape[0], self.n_out, x.shape[2]), x.dtype)
+        spmm(weight.indptr, weight.indices, weight.data, self.bias, x, y)
+
+        def pullback(delta, wanted=True):
+            grad = LayerGrad(np.empty_like(weight.data), np.empty_like(self.bias), delta, x)
+            sddmm(weight.indptr, weight.indices, delta, x, grad.weight, grad.bias)
+            return (_input_gradient(weight, by_input, delta) if wanted else None), grad
+
+        return y, pullback
+
+    def restructure(self, rewire: csr.Rewire) -> np.ndarray:
+        """Change the structure; return `source` for everything kept per connection."""
+        weight, source = csr.apply(self.weight, rewire)
+        self._adopt(weight)
+        return source
+
+
+def _input_gradient(weight, by_input, delta):
+    """``W.T @ delta``: the forward product on the transposed pattern, no bias."""
+    n_in = weight.shape[1]
+    out = tiles.empty((delta.shape[0], n_in, delta.shape[2]), delta.dtype)
+    values = np.take(weight.data, by_input.slots)
+    zero = np.zeros(n_in, delta.dtype)
+    spmm(by_input.indptr, by_input.rows, values, zero, delta, out)
+    return out

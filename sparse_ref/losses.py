@@ -1,0 +1,116 @@
+"""Losses: value, and derivative by the network's outputs. Both are means over the examples."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+
+from sparse_ref import tiles
+from sparse_ref.elementary import exp, log
+
+Loss = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
+
+
+def softmax_cross_entropy(outputs: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean of ``-log softmax(outputs)[label]``.
+
+    Parameters
+    ----------
+    outputs : (tiles, classes, width)
+        Logits.
+    labels : (n,) integers in [0, classes)
+        The other ``tiles * width - n`` examples are padding.
+
+    Returns
+    -------
+    value : float
+    delta : (tiles, classes, width)
+        dvalue/doutputs; zero in padded examples.
+
+    Notes
+    -----
+    Evaluated in float64 with `sparse_ref.elementary`, so the bits do not depend on the host.
+    """
+    labels = _checked_labels("softmax_cross_entropy", labels, outputs)
+    delta = tiles.empty(outputs.shape, outputs.dtype)
+    return _softmax_cross_entropy(outputs, labels, delta), delta
+
+
+def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean over examples of ``1/2 sum (outputs - targets)^2``.
+
+    Parameters
+    ----------
+    outputs : (tiles, n_out, width)
+    targets : (n, n_out) floats, or (n,) integers
+        Integers stand for one-hot rows.
+
+    Returns
+    -------
+    value, delta
+        As `softmax_cross_entropy`.
+    """
+    if np.issubdtype(np.asarray(targets).dtype, np.integer):
+        labels = _checked_labels("squared_error", targets, outputs)
+        targets = np.eye(outputs.shape[1], dtype=outputs.dtype)[labels]
+    n = len(targets)
+    if targets.shape != (n, outputs.shape[1]) or n > outputs.shape[0] * outputs.shape[2]:
+        raise ValueError(
+            f"squared_error: targets must have shape (n, {outputs.shape[1]}), got {targets.shape}"
+        )
+    error = tiles.unpack(outputs, n) - targets.astype(outputs.dtype)
+    value = 0.5 * float(np.sum(np.square(error, dtype=np.float64))) / n
+    delta = np.zeros_like(outputs)
+    rows = delta.transpose(0, 2, 1)
+    for t in range(len(rows)):
+        part = error[t * rows.shape[1] : (t + 1) * rows.shape[1]]
+        rows[t, : len(part)] = part / outputs.dtype.type(n)
+    return value, delta
+
+
+LOSSES: dict[str, Loss] = {
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "squared_error": squared_error,
+}
+
+
+def _checked_labels(who, labels, outputs):
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"{who}: labels must be one-dimensional integers, got shape {labels.shape} "
+            f"and dtype {labels.dtype}"
+        )
+    if not 0 < len(labels) <= outputs.shape[0] * outputs.shape[2]:
+        raise ValueError(
+            f"{who}: labels must be 1 to {outputs.shape[0] * outputs.shape[2]}, got {len(labels)}"
+        )
+    if labels.min() < 0 or labels.max() >= outputs.shape[1]:
+        worst = labels.min() if labels.min() < 0 else labels.max()
+        raise ValueError(f"{who}: labels must be in [0, {outputs.shape[1]}), got {worst}")
+    return labels.astype(np.int64)
+
+
+@njit(cache=True)
+def _softmax_cross_entropy(outputs, labels, delta):
+    # delta = (softmax - one-hot) / n
+    n_tiles, classes, width = outputs.shape
+    n, value = labels.size, 0.0
+    for t in range(n_tiles):
+        for lane in range(width):
+            example = t * width + lane
+            if example >= n:
+                delta[t, :, lane] = 0
+                continue
+            top = outputs[t, 0, lane]
+            for c in range(1, classes):
+                top = max(top, outputs[t, c, lane])
+            norm = 0.0
+            for c in range(classes):
+                norm += exp(np.float64(outputs[t, c, lane]) - np.float64(top))
+            label = labels[example]
+            value += log(norm) + np.float64(top) - np.float64(outputs[t, label, lane])
+            for c in range(classes):
+                share = exp(np.float64(outputs[t, c, lane]) - np.float64(top)) / norm
+                delta[t, c, lane] = (share - (1.0 if c == label else 0.0)) / n
+    return value / n

@@ -1,0 +1,165 @@
+"""The papers' networks.
+
+A model takes ``density`` (None: every layer dense, on BLAS), ``distribution`` (how connections are
+shared among layers), ``rng`` and ``dtype``. Each layer draws from a stream of its own, so adding a
+layer moves no other layer's draw.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sparse_ref import allocation, csr
+from sparse_ref.initialise import initial_bias, initial_weights
+from sparse_ref.layers import AllReLU, Dense, Dropout, Layer, Linear, ReLU, SReLU
+from sparse_ref.network import Network
+
+ALL_RELU_ALPHA = 0.6  # Curci et al. 2021 tune it per data set; see `mlp`
+DRAWS = {"exact": "the count exactly", "bernoulli": "one coin per position"}
+
+
+def mlp(
+    sizes: Sequence[int],
+    *,
+    density: float | None,
+    distribution: str | Sequence[int] = "erk",
+    rng: np.random.Generator,
+    dtype: Any = np.float32,
+    dense: Sequence[int] = (),
+    draw: str = "exact",
+    activation: str = "relu",
+    dropout: float = 0.0,
+    initialisation: str = "kaiming_uniform",
+    fan: str = "shape",
+    loss: str = "softmax_cross_entropy",
+) -> Network:
+    """Multilayer perceptron with linear outputs.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units per layer from inputs to outputs, at least two.
+    density : float or None
+        Connections over positions of the sparse layers, in [0, 1]; None for a dense network.
+    distribution : str or sequence of int
+        ``uniform``, ``er``, ``erk``, or the number of connections of each sparse layer (then
+        `density` is only checked against nothing and may be any number).
+    rng : Generator
+    dtype : float32 or float64
+    dense : sequence of int
+        Weight layers to keep dense, on BLAS, outside the budget; -1 is the output layer.
+    draw : str
+        ``exact``: the allocated count, every subset equally likely; ``bernoulli``: an independent
+        coin per position whose mean is the allocated count.
+    activation : str
+        ``relu``, ``srelu``, or ``all_relu`` (with alpha 0.6).
+    dropout : float
+        Rate after every hidden activation.
+    initialisation, fan : str
+        See `sparse_ref.initialise`.
+    loss : str
+        See `sparse_ref.losses.LOSSES`.
+
+    Examples
+    --------
+    >>> net = mlp([784, 300, 100, 10], density=0.1, rng=np.random.default_rng(7))
+    >>> net.connections, round(net.density, 4)
+    ((18715, 6905, 1000), 0.1)
+    """
+    shapes = _shapes(sizes)
+    counts = _counts(shapes, density, distribution, _layer_numbers(dense, len(shapes)))
+    layers: list[Layer] = []
+    for k, (shape, count, stream) in enumerate(
+        zip(shapes, counts, _generator(rng).spawn(len(shapes)), strict=True)
+    ):
+        draws, unit_draws = stream.spawn(2)
+        layers.append(_weighted(shape, count, draw, draws, dtype, initialisation, fan))
+        if k < len(shapes) - 1:
+            layers.append(_activation(activation, shape[0], k, unit_draws, dtype))
+            layers += [Dropout(dropout)] if dropout else []
+    return Network(layers, loss)
+
+
+def lenet_300_100(
+    *,
+    density: float | None,
+    distribution: str | Sequence[int] = "erk",
+    rng: np.random.Generator,
+    dtype: Any = np.float32,
+    **options: Any,
+) -> Network:
+    """LeNet-300-100: 784-300-100-10, ReLU; 266,200 weights and 410 biases when dense.
+
+    Parameters as `mlp`.
+
+    References
+    ----------
+    LeCun et al. (1998); the network of Evci2020, Alford2018 and most papers on pruning.
+    """
+    sizes = (784, 300, 100, 10)
+    return mlp(sizes, density=density, distribution=distribution, rng=rng, dtype=dtype, **options)
+
+
+MODELS = {"lenet_300_100": lenet_300_100}
+
+
+def _shapes(sizes):
+    if len(sizes) < 2 or any(int(n) != n or n < 1 for n in sizes):
+        raise ValueError(f"mlp: sizes must be two or more positive integers, got {tuple(sizes)}")
+    return [(int(after), int(before)) for before, after in zip(sizes, sizes[1:], strict=False)]
+
+
+def _generator(rng):
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"mlp: rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    return rng
+
+
+def _layer_numbers(dense, n):
+    wrong = [k for k in dense if not -n <= k < n]
+    if wrong:
+        raise ValueError(f"mlp: dense must name layers in [{-n}, {n}), got {wrong[0]}")
+    return {k % n for k in dense}
+
+
+def _counts(shapes, density, distribution, dense):
+    """Connections per layer; None where the layer is dense."""
+    if density is None:
+        return [None] * len(shapes)
+    sparse = [k for k in range(len(shapes)) if k not in dense]
+    counts = [None] * len(shapes)
+    if sparse:
+        allotted = allocation.allocate(distribution, [shapes[k] for k in sparse], density)
+        for k, count in zip(sparse, allotted, strict=True):
+            counts[k] = int(count)
+    return counts
+
+
+def _weighted(shape, count, draw, rng, dtype, initialisation, fan):
+    if count is None:
+        every = csr.from_positions(
+            shape, np.arange(shape[0] * shape[1]), np.zeros(shape[0] * shape[1], dtype)
+        )
+        values = initial_weights(every, rng, initialisation, fan).reshape(shape)
+        return Dense(values, initial_bias(shape, rng, initialisation, dtype))
+    if draw not in DRAWS:
+        raise ValueError(f"mlp: draw must be one of {sorted(DRAWS)}, got {draw!r}")
+    positions = (
+        allocation.exact(shape, count, rng)
+        if draw == "exact"
+        else allocation.bernoulli(shape, count / (shape[0] * shape[1]), rng)
+    )
+    weight = csr.from_positions(shape, positions, np.zeros(len(positions), dtype))
+    weight.data[:] = initial_weights(weight, rng, initialisation, fan)
+    return Linear(weight, initial_bias(shape, rng, initialisation, dtype))
+
+
+def _activation(name, n, k, rng, dtype):
+    if name == "relu":
+        return ReLU()
+    if name == "srelu":
+        return SReLU.initial(n, rng, dtype)
+    if name == "all_relu":
+        return AllReLU(ALL_RELU_ALPHA, layer_number=k + 2)
+    raise ValueError(f"mlp: activation must be relu, srelu or all_relu, got {name!r}")

@@ -1,0 +1,191 @@
+"""A network: layers in a row, and the loss that trains them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from sparse_ref import tiles
+from sparse_ref.csr import Rewire
+from sparse_ref.layers import Dense, Layer, LayerGrad, Linear, Parameter
+from sparse_ref.losses import LOSSES
+
+PREDICT_BATCH = 1024  # examples at a time in `predict`: bounds memory, does not change results
+
+
+class Network:
+    """Layers applied one after the other to flattened examples.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The first must have a weight (`Linear` or `Dense`); widths must chain.
+    loss : str
+        Name in `sparse_ref.losses.LOSSES`.
+    """
+
+    def __init__(self, layers: Sequence[Layer], loss: str = "softmax_cross_entropy"):
+        if loss not in LOSSES:
+            raise ValueError(f"Network: loss must be one of {sorted(LOSSES)}, got {loss!r}")
+        _check_chain(layers)
+        self.layers, self.loss = tuple(layers), loss
+
+    def __repr__(self) -> str:
+        inside = "\n".join(f"  {layer!r}" for layer in self.layers)
+        return f"Network(\n{inside}\n  {self.loss}\n)"
+
+    @property
+    def weighted(self) -> tuple[Any, ...]:
+        """The layers with a weight, sparse or dense, from input to output."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Linear | Dense))
+
+    @property
+    def sparse_layers(self) -> tuple[Linear, ...]:
+        """The layers on CSR, from input to output: what methods rewire."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Linear))
+
+    @property
+    def n_in(self) -> int:
+        """Features of an example."""
+        return self.weighted[0].n_in
+
+    @property
+    def n_out(self) -> int:
+        """Outputs per example."""
+        return self.weighted[-1].n_out
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Dtype of the parameters and of the computation."""
+        return self.weighted[0].weight.dtype
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        """Stored connections of each layer with a weight; all positions of a dense one."""
+        return tuple(
+            layer.weight.nnz if isinstance(layer, Linear) else layer.weight.size
+            for layer in self.weighted
+        )
+
+    @property
+    def density(self) -> float:
+        """Connections over positions, of all layers with a weight together."""
+        return sum(self.connections) / sum(layer.n_in * layer.n_out for layer in self.weighted)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held for weights, patterns, biases and activation parameters."""
+        others = (la for la in self.layers if not isinstance(la, Linear | Dense))
+        loose = sum(value.nbytes for layer in others for value in layer.parameters().values())
+        return loose + sum(layer.nbytes for layer in self.weighted)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every array that training changes, in the order of `gradients`."""
+        return tuple(
+            Parameter(k, name, value, isinstance(layer, Linear) and name == "weight")
+            for k, layer in enumerate(self.layers)
+            for name, value in layer.parameters().items()
+        )
+
+    def gradients(
+        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[float, tuple[Any, ...]]:
+        """Loss on one batch and the gradient of every layer.
+
+        Parameters
+        ----------
+        x : (tiles, n_in, width)
+            From `sparse_ref.tiles.pack`.
+        y : (n,)
+            Labels, or what the loss takes.
+        rng : Generator, optional
+            For dropout; without it, as in evaluation.
+
+        Returns
+        -------
+        loss : float
+        grads : tuple, one per layer
+            `LayerGrad` where there is a weight; None for a layer without parameters.
+        """
+        pullbacks = []
+        for layer in self.layers:
+            x, pullback = layer.forward(x, rng)
+            pullbacks.append(pullback)
+        loss, delta = LOSSES[self.loss](x, y)
+        grads = []
+        for k in reversed(range(len(self.layers))):
+            delta, grad = pullbacks[k](delta, wanted=k > 0)
+            grads.append(grad)
+        return loss, tuple(reversed(grads))
+
+    def sparse_gradients(self, grads: tuple[Any, ...]) -> tuple[LayerGrad, ...]:
+        """Those of `grads` that belong to `sparse_layers`."""
+        pairs = zip(self.layers, grads, strict=True)
+        return tuple(grad for layer, grad in pairs if isinstance(layer, Linear))
+
+    def restructure(self, rewires: Sequence[Rewire]) -> tuple[np.ndarray, ...]:
+        """Apply one `Rewire` to each sparse layer; return the `source` of each."""
+        if len(rewires) != len(self.sparse_layers):
+            raise ValueError(
+                f"Network: rewires must be one per sparse layer, {len(self.sparse_layers)}, "
+                f"got {len(rewires)}"
+            )
+        pairs = zip(self.sparse_layers, rewires, strict=True)
+        return tuple(layer.restructure(rewire) for layer, rewire in pairs)
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """Outputs for one batch of tiles, without noise: (tiles, n_out, width)."""
+        for layer in self.layers:
+            x, _ = layer.forward(x)
+        return x
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Outputs of the last layer (logits of a classifier; the class is their argmax).
+
+        Parameters
+        ----------
+        x : (n, ...)
+            Examples; trailing axes are flattened and must make `n_in` features.
+
+        Returns
+        -------
+        (n, n_out)
+        """
+        parts = [
+            tiles.unpack(self.outputs(tiles.pack(part)), len(part))
+            for part in _parts(self.examples(x, "predict"))
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, self.n_out), self.dtype)
+
+    def examples(self, x: np.ndarray, who: str) -> np.ndarray:
+        """`x` as ``(n, n_in)`` of the network's dtype, finite; not copied where it is so already."""
+        x = np.asarray(x)
+        features = int(np.prod(x.shape[1:]))
+        if x.ndim < 2 or features != self.n_in:
+            raise ValueError(f"{who}: x must have shape (n, {self.n_in}) or alike, got {x.shape}")
+        x = np.ascontiguousarray(x.reshape(len(x), features), self.dtype)
+        if not np.isfinite(x).all():
+            example = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
+            raise ValueError(f"{who}: x must be finite, got {x[example]} in example {example}")
+        return x
+
+
+def _parts(x) -> Iterator[np.ndarray]:
+    for first in range(0, len(x), PREDICT_BATCH):
+        yield x[first : first + PREDICT_BATCH]
+
+
+def _check_chain(layers):
+    if not layers or not isinstance(layers[0], Linear | Dense):
+        raise ValueError(
+            "Network: the first layer must be Linear or Dense, got " + repr(layers[:1])
+        )
+    weighted = [layer for layer in layers if isinstance(layer, Linear | Dense)]
+    for before, after in zip(weighted, weighted[1:], strict=False):
+        if before.n_out != after.n_in:
+            raise ValueError(f"Network: widths must chain, got {before!r} before {after!r}")
+        if before.weight.dtype != after.weight.dtype:
+            raise ValueError(
+                f"Network: layers must share a dtype, got {before.weight.dtype} "
+                f"before {after.weight.dtype}"
+            )

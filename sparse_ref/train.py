@@ -1,0 +1,250 @@
+"""The training loop: the only place that writes weights."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparse_ref import csr, tiles
+from sparse_ref.history import Epoch, Event, History, Step
+from sparse_ref.losses import LOSSES
+from sparse_ref.methods.base import Method, Run
+from sparse_ref.network import PREDICT_BATCH, Network
+from sparse_ref.optim import Optimizer, OptimizerState
+
+Callback = Callable[[Network, Epoch, History], None]
+
+
+class Evaluation(NamedTuple):
+    """How well a network does on a data set."""
+
+    loss: float  # mean over the examples
+    accuracy: float  # fraction whose largest output is the label; nan if targets are no labels
+
+
+@dataclass
+class Training:
+    """A training under way: everything a step changes beside the network."""
+
+    method: Method
+    optimizer: Optimizer
+    optimizer_state: OptimizerState
+    method_state: Any
+    noise_rng: np.random.Generator  # dropout
+    method_rng: np.random.Generator  # one child per event
+    history: History
+    step: int = 0  # batches seen
+
+
+def fit(
+    net: Network,
+    data: tuple[np.ndarray, np.ndarray],
+    *,
+    method: Method,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Train `net` in place.
+
+    Parameters
+    ----------
+    net : Network
+    data : (x, y)
+        Examples ``(n, ...)`` and labels ``(n,)``.
+    method : Method
+        Says when and how the sparse layers are rewired; `methods.Static` never.
+    optimizer : Optimizer
+        From `sparse_ref.optim`.
+    epochs, batch_size : int
+        Examples are shuffled anew for each epoch; the last batch of an epoch may be smaller.
+    rng : Generator
+        Three streams are spawned from it: order of examples, dropout, method.
+    validation : (x, y), optional
+        Evaluated after each epoch; never trained on.
+    callbacks : sequence of callables
+        Each is called as ``callback(net, epoch, history)`` after each epoch.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    FloatingPointError
+        The loss is no longer finite. The network keeps its last weights.
+    """
+    x, y = _checked_data(net, data, "data")
+    held_out = None if validation is None else _checked_data(net, validation, "validation")
+    _check_positive(epochs=epochs, batch_size=batch_size)
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"fit: rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    order_rng, noise_rng, method_rng = rng.spawn(3)
+    steps_per_epoch = -(-len(x) // batch_size)
+    bound = method.bind(Run(steps_per_epoch, steps_per_epoch * epochs))
+    training = start(net, bound, optimizer, noise_rng, method_rng)
+    for number in range(1, epochs + 1):
+        began, first = time.perf_counter(), training.step
+        order = order_rng.permutation(len(x))
+        for start_at in range(0, len(x), batch_size):
+            batch = order[start_at : start_at + batch_size]
+            step(net, tiles.pack(x, batch), y[batch], training)
+        seconds = time.perf_counter() - began
+        record = _epoch_record(net, number, training, first, len(x), batch_size, held_out, seconds)
+        training.history.epochs.append(record)
+        for callback in callbacks:
+            callback(net, record, training.history)
+    training.history.optimizer_bytes = training.optimizer_state.nbytes
+    return training.history
+
+
+def start(
+    net: Network,
+    method: Method,
+    optimizer: Optimizer,
+    noise_rng: np.random.Generator,
+    method_rng: np.random.Generator,
+) -> Training:
+    """A training at step 0."""
+    return Training(
+        method=method,
+        optimizer=optimizer,
+        optimizer_state=optimizer.init(net.parameters()),
+        method_state=method.init(net, method_rng),
+        noise_rng=noise_rng,
+        method_rng=method_rng,
+        history=History(),
+    )
+
+
+def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> None:
+    """One batch: gradients, then an update or a rewiring or both.
+
+    Parameters
+    ----------
+    net : Network
+        Changed in place.
+    x : (tiles, n_in, width)
+        From `tiles.pack`.
+    y : (n,)
+    training : Training
+        Changed in place.
+    """
+    training.step += 1
+    loss, grads = net.gradients(x, y, training.noise_rng)
+    rate = training.optimizer.learning_rate(training.step)
+    _require_finite(loss, training.step, rate)
+    training.history.steps.append(Step(training.step, loss, rate))
+    sparse_grads = net.sparse_gradients(grads)
+    training.method_state = training.method.observe(sparse_grads, training.method_state)
+    due = training.method.due(training.step)
+    if not (due and training.method.replaces_update):
+        _update(net, grads, training)
+    if due:
+        _rewire(net, sparse_grads, training)
+
+
+def evaluate(net: Network, data: tuple[np.ndarray, np.ndarray]) -> Evaluation:
+    """Loss and accuracy of `net` on ``(x, y)``, without noise.
+
+    Examples
+    --------
+    >>> from sparse_ref.models import mlp
+    >>> net = mlp([2, 3], density=1.0, rng=np.random.default_rng(7), initialisation="set")
+    >>> evaluate(net, (np.eye(2), np.array([0, 2]))).accuracy in (0.0, 0.5, 1.0)
+    True
+    """
+    x, y = _checked_data(net, data, "data")
+    return _evaluate(net, x, y)
+
+
+def _evaluate(net, x, y):
+    loss, correct = 0.0, 0
+    for first in range(0, len(x), PREDICT_BATCH):
+        part, targets = x[first : first + PREDICT_BATCH], y[first : first + PREDICT_BATCH]
+        outputs = net.outputs(tiles.pack(part))
+        loss += LOSSES[net.loss](outputs, targets)[0] * len(part)
+        if y.ndim == 1:
+            correct += int(np.sum(tiles.unpack(outputs, len(part)).argmax(axis=1) == targets))
+    return Evaluation(loss / len(x), correct / len(x) if y.ndim == 1 else float("nan"))
+
+
+def _update(net, grads, training):
+    parameters = net.parameters()
+    arrays = [getattr(grads[p.layer], p.name) for p in parameters]
+    updates, training.optimizer_state = training.optimizer.updates(
+        parameters, arrays, training.optimizer_state, training.step
+    )
+    for parameter, update in zip(parameters, updates, strict=True):
+        np.add(parameter.value, update, out=parameter.value)
+
+
+def _rewire(net, sparse_grads, training):
+    """Ask, record, apply, and let everything kept per connection follow."""
+    (rng,) = training.method_rng.spawn(1)
+    rewires, state = training.method.rewire(
+        net, sparse_grads, training.method_state, training.step, rng
+    )
+    weights = [layer.weight for layer in net.sparse_layers]
+    sources = net.restructure(rewires)
+    training.method_state = training.method.follow(state, sources)
+    training.optimizer_state = _carried(net, training.optimizer_state, sources)
+    for number, (old, rewire, layer) in enumerate(
+        zip(weights, rewires, net.sparse_layers, strict=True)
+    ):
+        dropped = csr.flat(old)[rewire.drop]
+        record = Event(training.step, number, dropped, rewire.grow, layer.weight.nnz)
+        training.history.events.append(record)
+
+
+def _carried(net, state, sources):
+    """The optimizer's state on the new structure: survivors keep theirs, grown start at zero."""
+    remaining = iter(sources)
+    groups = []
+    for parameter, group in zip(net.parameters(), state.buffers, strict=True):
+        source = next(remaining) if parameter.slots else None
+        carried = group if source is None else tuple(csr.carry(b, source) for b in group)
+        groups.append(carried)
+    return OptimizerState(state.count, tuple(groups))
+
+
+def _epoch_record(net, number, training, first, n, batch_size, held_out, seconds):
+    losses = [record.loss for record in training.history.steps[first:]]
+    sizes = [min(batch_size, n - k * batch_size) for k in range(len(losses))]
+    mean = float(np.average(losses, weights=sizes))
+    nothing = Evaluation(float("nan"), float("nan"))
+    result = nothing if held_out is None else _evaluate(net, *held_out)
+    return Epoch(number, mean, result.loss, result.accuracy, net.connections, seconds)
+
+
+def _checked_data(net, data, name):
+    x, y = data
+    x, y = net.examples(x, f"fit: {name}"), np.asarray(y)
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"fit: {name} must hold as many labels as examples and at least one, "
+            f"got {len(x)} examples and {len(y)} labels"
+        )
+    if np.issubdtype(y.dtype, np.integer) and (y.min() < 0 or y.max() >= net.n_out):
+        worst = y.min() if y.min() < 0 else y.max()
+        raise ValueError(f"fit: {name} labels must be in [0, {net.n_out}), got {worst}")
+    return x, y
+
+
+def _check_positive(**counts):
+    for name, value in counts.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"fit: {name} must be a positive whole number, got {value}")
+
+
+def _require_finite(loss, step, rate):
+    if not np.isfinite(loss):
+        raise FloatingPointError(
+            f"fit: the loss must stay finite, got {loss} at step {step}; "
+            f"the learning rate there is {rate}"
+        )
