@@ -121,11 +121,12 @@ def check(weight: csr_array, who: str = "check") -> csr_array:
     """
     if not (issparse(weight) and isinstance(weight, csr_array) and weight.ndim == 2):
         raise TypeError(
-            f"{who}: weight must be a two-dimensional scipy.sparse.csr_array, got {type(weight).__name__}"
+            f"{who}: weight must be a two-dimensional scipy.sparse.csr_array, "
+            f"got {type(weight).__name__}"
         )
     _require_float(who, "weight", weight.dtype)
     counts = np.diff(weight.indptr)
-    if weight.indptr[0] != 0 or counts.size and counts.min() < 0:
+    if weight.indptr[0] != 0 or (counts.size and counts.min() < 0):
         raise ValueError(f"{who}: indptr must start at 0 and never fall, got {weight.indptr}")
     if not weight.indptr[-1] == len(weight.indices) == len(weight.data):
         raise ValueError(
@@ -238,7 +239,8 @@ def _checked(weight, rewire):
     _require_ascending("apply", "grow positions", grow, weight.shape[0] * weight.shape[1])
     if values.shape != grow.shape:
         raise ValueError(
-            f"apply: values must be as many as grow positions, {len(grow)}, got shape {values.shape}"
+            f"apply: values must be as many as grow positions, {len(grow)}, "
+            f"got shape {values.shape}"
         )
     if not np.isfinite(values).all():
         raise ValueError(f"apply: values must be finite, got {values[~np.isfinite(values)][0]}")

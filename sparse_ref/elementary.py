@@ -25,7 +25,7 @@ SQRT_HALF = 0.7071067811865476
 
 @njit(cache=True)
 def exp(x: float) -> float:
-    """e to the power of the float64 `x`."""
+    """E to the power of the float64 `x`."""
     if not EXP_UNDERFLOW < x < EXP_OVERFLOW:
         return x if x != x else (math.inf if x > 0 else 0.0)
     k = math.floor(x * INVERSE_LN2 + 0.5)

@@ -181,6 +181,6 @@ def _from_arrays(arrays):
         grown = arrays["grown"][at_grow : at_grow + n_grow]
         events.append(Event(step, layer, dropped, grown, connections))
         at_drop, at_grow = at_drop + n_drop, at_grow + n_grow
-    epochs = [Epoch(*record[:4], tuple(record[4]), record[5]) for record in scalars["epochs"]]
+    epochs = [Epoch(e, a, b, c, tuple(nnz), s) for e, a, b, c, nnz, s in scalars["epochs"]]
     steps = [Step(*record) for record in scalars["steps"]]
     return History(steps, events, epochs, scalars["optimizer_bytes"])

@@ -25,6 +25,7 @@ fan        what fan_in and fan_out count
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -62,9 +63,9 @@ def initial_weights(
 
 
 def initial_bias(
-    shape: tuple[int, int], rng: np.random.Generator, scheme: str, dtype=np.float32
+    shape: tuple[int, int], rng: np.random.Generator, scheme: str, dtype: Any = np.float32
 ) -> np.ndarray:
-    """Starting bias ``(n_out,)`` of a layer of `shape` ``(n_out, n_in)``: zero unless the scheme says."""
+    """Starting bias ``(n_out,)`` of a layer of `shape` ``(n_out, n_in)``; mostly zero."""
     _check_names(scheme, "shape")
     n_out, n_in = shape
     if scheme == "torch":

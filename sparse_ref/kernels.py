@@ -1,4 +1,4 @@
-"""Numba loops on raw arrays: the product with a sparse weight, and the gradients of its connections.
+"""Numba loops on raw arrays: the product with a sparse weight, and its connections' gradients.
 
 Activations are tiles, ``(tiles, features, width)`` with the examples innermost: a row of a tile is
 one contiguous run of `width` examples, kept in registers while a kernel walks the connections of
@@ -28,7 +28,7 @@ def spmm(
     x: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """``out[t, i] = bias[i] + sum_k data[k] * x[t, indices[k]]``, over the slots k of row i in order.
+    """``out[t, i] = bias[i] + sum_k data[k] * x[t, indices[k]]``, slots k of row i in order.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def sddmm(
     out: np.ndarray,
     bias_out: np.ndarray,
 ) -> None:
-    """``out[k] = sum_t <delta[t, row of k], x[t, indices[k]]>`` and ``bias_out[i] = sum delta[:, i]``.
+    """``out[k] = sum_t <delta[t, row of k], x[t, indices[k]]>``; ``bias_out[i] = sum delta[:, i]``.
 
     Parameters
     ----------

@@ -11,12 +11,11 @@ NumPy, says what it means, and is what runs under ``NUMBA_DISABLE_JIT=1``, so th
 also its own readable twin. (The plain multiply-add of float64 rounds twice, the compiled one once.)
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
-
-import numpy as np
 
 SUM_LANES_BYTES = 64  # a sum keeps 16 float32 or 8 float64 partial sums, on every host
 

@@ -5,6 +5,7 @@ shared among layers), ``rng`` and ``dtype``. Each layer draws from a stream of i
 layer moves no other layer's draw.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,7 +108,7 @@ MODELS = {"lenet_300_100": lenet_300_100}
 def _shapes(sizes):
     if len(sizes) < 2 or any(int(n) != n or n < 1 for n in sizes):
         raise ValueError(f"mlp: sizes must be two or more positive integers, got {tuple(sizes)}")
-    return [(int(after), int(before)) for before, after in zip(sizes, sizes[1:], strict=False)]
+    return [(int(after), int(before)) for before, after in itertools.pairwise(sizes)]
 
 
 def _generator(rng):
@@ -128,7 +129,7 @@ def _counts(shapes, density, distribution, dense):
     if density is None:
         return [None] * len(shapes)
     sparse = [k for k in range(len(shapes)) if k not in dense]
-    counts = [None] * len(shapes)
+    counts: list[int | None] = [None] * len(shapes)
     if sparse:
         allotted = allocation.allocate(distribution, [shapes[k] for k in sparse], density)
         for k, count in zip(sparse, allotted, strict=True):

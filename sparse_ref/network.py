@@ -1,6 +1,7 @@
 """A network: layers in a row, and the loss that trains them."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ class Network:
             x, pullback = layer.forward(x, rng)
             pullbacks.append(pullback)
         loss, delta = LOSSES[self.loss](x, y)
-        grads = []
+        grads: list[Any] = []
         for k in reversed(range(len(self.layers))):
             delta, grad = pullbacks[k](delta, wanted=k > 0)
             grads.append(grad)
@@ -158,7 +159,7 @@ class Network:
         return np.concatenate(parts) if parts else np.empty((0, self.n_out), self.dtype)
 
     def examples(self, x: np.ndarray, who: str) -> np.ndarray:
-        """`x` as ``(n, n_in)`` of the network's dtype, finite; not copied where it is so already."""
+        """`x` as ``(n, n_in)`` of the network's dtype, finite; not copied where it is so."""
         x = np.asarray(x)
         features = int(np.prod(x.shape[1:]))
         if x.ndim < 2 or features != self.n_in:
@@ -170,7 +171,7 @@ class Network:
         return x
 
 
-def _parts(x) -> Iterator[np.ndarray]:
+def _parts(x):
     for first in range(0, len(x), PREDICT_BATCH):
         yield x[first : first + PREDICT_BATCH]
 
@@ -181,7 +182,7 @@ def _check_chain(layers):
             "Network: the first layer must be Linear or Dense, got " + repr(layers[:1])
         )
     weighted = [layer for layer in layers if isinstance(layer, Linear | Dense)]
-    for before, after in zip(weighted, weighted[1:], strict=False):
+    for before, after in itertools.pairwise(weighted):
         if before.n_out != after.n_in:
             raise ValueError(f"Network: widths must chain, got {before!r} before {after!r}")
         if before.weight.dtype != after.weight.dtype:

@@ -22,7 +22,7 @@ DECAYED = ("weight", "bias")  # activation parameters never decay
 class OptimizerState(NamedTuple):
     """What an optimizer remembers."""
 
-    count: int  # updates made; a rewiring that replaces an update does not count
+    made: int  # updates so far; a rewiring that replaces an update does not count
     buffers: tuple[tuple[np.ndarray, ...], ...]  # per parameter: (momentum,) or (m, v) or ()
 
     @property
@@ -102,7 +102,7 @@ class SGD(Optimizer):
             direction = self._direction(self._with_l2(parameter, grad), group)
             update = direction * _like(grad, -rate)
             updates.append(self._decoupled(parameter, update, rate))
-        return updates, OptimizerState(state.count + 1, state.buffers)
+        return updates, OptimizerState(state.made + 1, state.buffers)
 
     def _direction(self, grad, group):
         if not group:
@@ -138,7 +138,7 @@ class Adam(Optimizer):
         step: int,
     ) -> tuple[list[np.ndarray], OptimizerState]:
         """See `Optimizer.updates`."""
-        rate, count = self.learning_rate(step), state.count + 1
+        rate, count = self.learning_rate(step), state.made + 1
         unbias1 = 1.0 / (1.0 - _power(self.beta1, count))
         unbias2 = 1.0 / (1.0 - _power(self.beta2, count))
         updates = []

@@ -6,7 +6,7 @@ magnitude it is the *higher* flat index that is dropped, and on equal gradient t
 grows. A score that is not a number is refused: it has no rank.
 """
 
-from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -113,7 +113,7 @@ def random_absent(
 
 def largest_absent(
     weight: csr_array,
-    grad,
+    grad: Any,
     k: int,
     freed: np.ndarray | None = None,
     block_elements: int = BLOCK_ELEMENTS,
@@ -169,7 +169,7 @@ class _Largest:
         return self.at
 
 
-def _score_blocks(shape, grad, block_elements) -> Iterator[tuple[int, np.ndarray]]:
+def _score_blocks(shape, grad, block_elements):
     n_out, n_in = shape
     rows = max(1, block_elements // max(1, n_in))
     read = _block_reader(shape, grad)
@@ -179,7 +179,7 @@ def _score_blocks(shape, grad, block_elements) -> Iterator[tuple[int, np.ndarray
         yield first * n_in, scores
 
 
-def _block_reader(shape, grad) -> Callable[[int, int], np.ndarray]:
+def _block_reader(shape, grad):
     if hasattr(grad, "block"):
         return grad.block
     grad = np.asarray(grad)

@@ -210,7 +210,7 @@ def _carried(net, state, sources):
         source = next(remaining) if parameter.slots else None
         carried = group if source is None else tuple(csr.carry(b, source) for b in group)
         groups.append(carried)
-    return OptimizerState(state.count, tuple(groups))
+    return OptimizerState(state.made, tuple(groups))
 
 
 def _epoch_record(net, number, training, first, n, batch_size, held_out, seconds):

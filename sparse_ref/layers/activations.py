@@ -1,6 +1,6 @@
 """Activation functions: ReLU, All-ReLU and SReLU."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class SReLU:
         self.left_threshold, self.left_slope, self.right_offset, self.right_slope = arrays
 
     @classmethod
-    def initial(cls, n: int, rng: np.random.Generator, dtype=np.float32) -> "SReLU":
+    def initial(cls, n: int, rng: np.random.Generator, dtype: Any = np.float32) -> "SReLU":
         """`n` units as in SET's code: t_l = 0, a_l ~ U(0, 1), tau_r ~ U(0, 5), a_r = 1."""
         left_slope = rng.random(n).astype(dtype)
         right_offset = (5.0 * rng.random(n)).astype(dtype)

@@ -12,7 +12,7 @@ import numpy as np
 
 from sparse_ref.kernels import gradient_rows
 
-Pullback = Callable[..., tuple[np.ndarray | None, Any]]
+Pullback = Callable[..., tuple[Any, Any]]  # see `Layer.forward`
 
 
 class Layer(Protocol):
