@@ -4,7 +4,7 @@ Weights live in `scipy.sparse` CSR, never behind a mask: a connection that does 
 memory, no time and no optimizer state.
 """
 
-import sparse_ref.threads  # noqa: F401, I001  before numba: it sets what OpenMP reads once
+import sparse_ref.threads  # noqa: F401  before numba: it sets what OpenMP reads once
 from sparse_ref import allocation, csr, history, methods, models, optim, schedules, selection
 from sparse_ref.history import History, first_difference
 from sparse_ref.layers import AllReLU, Dense, Dropout, LayerGrad, Linear, ReLU, SReLU

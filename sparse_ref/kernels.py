@@ -155,6 +155,26 @@ def gather_tiles(x, order, out):
                 out[t, f, lane] = 0
 
 
+@njit(parallel=True, cache=True)
+def relu(x, out):
+    """``out = max(x, 0)``, elementwise; what is not a number stays so, and shows in the loss."""
+    tiles, features, width = x.shape
+    for unit in prange(tiles * features):
+        t, i = unit // features, unit % features
+        for lane in range(width):
+            out[t, i, lane] = 0 if x[t, i, lane] <= 0 else x[t, i, lane]
+
+
+@njit(parallel=True, cache=True)
+def relu_pullback(y, delta, out):
+    """``out = 0 where y <= 0, else delta``."""
+    tiles, features, width = y.shape
+    for unit in prange(tiles * features):
+        t, i = unit // features, unit % features
+        for lane in range(width):
+            out[t, i, lane] = 0 if y[t, i, lane] <= 0 else delta[t, i, lane]
+
+
 _SPMM = {width: _make_spmm(width) for width in WIDTHS}
 _SDDMM = {width: _make_sddmm(width) for width in WIDTHS}
 _GRADIENT_ROWS = {width: _make_gradient_rows(width) for width in WIDTHS}

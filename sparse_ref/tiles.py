@@ -5,6 +5,8 @@ A batch of n examples with f features is an array ``(tiles, f, width)``; example
 be as correct, but their stride collides in the cache from about 3000 features on.
 """
 
+import math
+
 import numpy as np
 
 from sparse_ref.kernels import gather_tiles
@@ -29,7 +31,7 @@ def width_for(n: int, dtype: np.dtype | type) -> int:
 
 def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """Uninitialised C-contiguous array whose first byte starts a cache line."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(n_bytes + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + n_bytes].view(dtype).reshape(shape)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ref import tiles
+from sparse_ref.kernels import relu, relu_pullback
 from sparse_ref.layers.base import Pullback
 
 
@@ -22,10 +23,13 @@ class ReLU:
         self, x: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`."""
-        y = np.maximum(x, 0, out=tiles.empty(x.shape, x.dtype))
+        y = tiles.empty(x.shape, x.dtype)
+        relu(x, y)
 
         def pullback(delta, wanted=True):
-            return np.multiply(delta, y > 0, out=tiles.empty(delta.shape, delta.dtype)), None
+            out = tiles.empty(delta.shape, delta.dtype)
+            relu_pullback(y, delta, out)
+            return out, None
 
         return y, pullback
 

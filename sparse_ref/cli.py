@@ -1,0 +1,225 @@
+"""The command ``sparse-ref``: compare, train, data.
+
+The only module of the library that knows `data_loaders`.
+"""
+
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+import data_loaders
+from sparse_ref.experiments import compare as comparison
+from sparse_ref.experiments import output, pictures
+from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
+from sparse_ref.experiments.report import comparison_table, data_table
+from sparse_ref.experiments.runner import Data, Result, run, warm_up
+
+app = typer.Typer(
+    help="Truly sparse neural-network training on the CPU.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Data sets: what is here, is it right, get it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+console = Console()
+
+DATA = {
+    "sample": data_loaders.fashion_mnist_sample,
+    "fashion-mnist": data_loaders.fashion_mnist,
+    "mnist": data_loaders.mnist,
+}
+SPLIT_SEED = 2018  # the held-out part is the same in every run, whatever its seed
+
+DataOption = Annotated[str, typer.Option("--data", help=f"One of {', '.join(DATA)}.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write; new or empty.")]
+
+
+@app.command()
+def compare(
+    data: DataOption = "sample",
+    methods: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(comparison.NAMES),
+    density: Annotated[str, typer.Option(help="Comma-separated fractions.")] = "0.1,0.02",
+    epochs: Annotated[int, typer.Option(help="Passes over the training examples.")] = 40,
+    seeds: Annotated[int, typer.Option(help="Trainings per method and density.")] = 3,
+    out: OutOption = None,
+) -> None:
+    """Train every method on the same networks and batches; print a table, draw pictures."""
+    with _told():
+        base = merged({"epochs": epochs}, "data.name", data)
+        densities = [_number("--density", text) for text in density.split(",")]
+        names = [name.strip() for name in methods.split(",")]
+        configs = comparison.grid(base, names, densities, range(1, seeds + 1))
+        parts = _load(configs[0])
+        folder = output.new_folder(out or _default_folder("compare"))
+        output.write_json(folder / "config.json", {"runs": [c.model_dump() for c in configs]})
+        output.write_json(folder / "environment.json", output.environment())
+        results = _compare(configs, parts, folder)
+        console.print(comparison_table(comparison.table(results), _title(data, parts, configs)))
+        _finish(folder, results, parts)
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(help="A .toml or .json file.")] = None,
+    data: Annotated[str | None, typer.Option(help=f"One of {', '.join(DATA)}.")] = None,
+    method: Annotated[str | None, typer.Option(help="Name of a method.")] = None,
+    density: Annotated[float | None, typer.Option(help="Connections over positions.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the examples.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    out: OutOption = None,
+) -> None:
+    """Train one configuration, from a file, from flags, or from a file that flags amend."""
+    with _told():
+        settings = read_file(config) if config else {}
+        flags = {
+            "data.name": data,
+            "method.name": method,
+            "model.density": density,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "optimizer.learning_rate": learning_rate,
+            "seed": seed,
+        }
+        for path, value in flags.items():
+            settings = settings if value is None else merged(settings, path, value)
+        chosen = parse(settings, str(config) if config else "train")
+        parts = _load(chosen)
+        folder = output.new_folder(out or _default_folder("train"))
+        output.write_json(folder / "config.json", chosen.model_dump())
+        output.write_json(folder / "environment.json", output.environment())
+        with _progress(chosen.epochs) as (advance, say):
+            say("compiling kernels (first run only)")
+            warm_up(chosen.batch_size, chosen.model.dtype)
+            say(comparison.label(chosen))
+            result = run(chosen, parts, [advance])
+        output.append_result(folder, result)
+        result.history.save(folder / "history.npz")
+        rows = comparison.table([result])
+        console.print(comparison_table(rows, _title(chosen.data.name, parts, [chosen])))
+        _finish(folder, [result], parts)
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """Which data sets there are, and where they were found."""
+    with _told():
+        console.print(data_table(data_loaders.available()))
+
+
+@data_app.command()
+def verify(
+    name: Annotated[str, typer.Argument(help="Name of a data set.")],
+    folder: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
+) -> None:
+    """Compare a data set's files with the originals' SHA-256."""
+    with _told():
+        report = data_loaders.verify(name, folder)
+        for file, status in report:
+            console.print(f"{file}: {status}", highlight=False)
+        if any(status != "ok" for _, status in report):
+            raise typer.Exit(1)
+
+
+@data_app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Name of a data set.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to put it; the cache if omitted.")
+    ] = None,
+) -> None:
+    """Download a data set, check it, and keep it for later."""
+    with _told():
+        console.print(f"{name} is in {data_loaders.fetch(name, folder)}", highlight=False)
+
+
+def _compare(configs, parts, folder) -> list[Result]:
+    results = []
+    with _progress(sum(config.epochs for config in configs)) as (advance, say):
+        say("compiling kernels (first run only)")
+        for batch_size, dtype in {(c.batch_size, c.model.dtype) for c in configs}:
+            warm_up(batch_size, dtype)
+        seeds = len({config.seed for config in configs})
+
+        def announce(config):
+            say(f"{comparison.label(config)}, seed {config.seed} of {seeds}")
+
+        for result in comparison.compare(configs, parts, [advance], announce):
+            output.append_result(folder, result)
+            results.append(result)
+    return results
+
+
+@contextmanager
+def _progress(epochs):
+    """A bar over all epochs: a callback that advances it and a function that names the work."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+    )
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("", total=epochs)
+
+        def advance(net, epoch, history):
+            progress.advance(task)
+
+        def say(text: str):
+            progress.update(task, description=text)
+
+        yield advance, say
+
+
+@contextmanager
+def _told():
+    """What a user can mend is told in a line, without a traceback."""
+    try:
+        yield
+    except (ConfigError, OSError, ValueError, ImportError, FloatingPointError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _load(config: RunConfig) -> Data:
+    name = config.data.name
+    if name not in DATA:
+        raise ConfigError(f"data: name must be one of {list(DATA)}, got {name!r}")
+    train, test = DATA[name]()
+    if not config.data.validation:
+        return Data(train, None, test)
+    rng = np.random.default_rng(SPLIT_SEED)
+    return Data(*data_loaders.hold_out(train, config.data.validation, rng), test)
+
+
+def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:
+    seeds = len({config.seed for config in configs})
+    held_out = 0 if parts.validation is None else len(parts.validation[1])
+    sizes = "-".join(str(n) for n in configs[0].model.sizes)
+    return (
+        f"{name}: {len(parts.train[1])} training, {held_out} held-out, {len(parts.test[1])} test "
+        f"images; {sizes}; {configs[0].epochs} epochs; {seeds} seed{'s' * (seeds > 1)}"
+    )
+
+
+def _finish(folder: Path, results: list[Result], parts: Data) -> None:
+    pictures.write_all(folder, results, parts.train[0])
+    console.print(f"Pictures, results.csv and metrics.jsonl are in {folder}", highlight=False)
+
+
+def _default_folder(kind: str) -> Path:
+    return Path("runs") / f"{kind}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def _number(flag: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{flag} must be numbers separated by commas, got {text!r}") from None

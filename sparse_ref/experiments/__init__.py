@@ -1,0 +1,1 @@
+"""Configured runs: one training from a configuration, comparisons of methods, their files."""

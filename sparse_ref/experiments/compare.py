@@ -1,0 +1,98 @@
+"""The comparison behind ``sparse-ref compare``: methods by densities by seeds, and its table."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sparse_ref import methods
+from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse
+from sparse_ref.experiments.runner import Data, Result, run
+from sparse_ref.train import Callback
+
+DENSE = "dense"
+NAMES = (DENSE, *methods.ALL)  # a method joins by its line in `methods.ALL`
+
+
+class Row(NamedTuple):
+    """One line of the table: a method at a density over all seeds."""
+
+    method: str
+    density: float | None  # None: dense
+    connections_before: int  # of the whole network, of the first seed
+    connections_after: int
+    accuracy_mean: float  # on the test part
+    accuracy_std: float  # over seeds, with n - 1; nan for one seed
+    seconds: float  # of training, mean over seeds
+    nbytes: int  # weights, patterns, biases, optimizer state
+
+
+def grid(
+    base: dict, names: Sequence[str], densities: Sequence[float], seeds: Sequence[int]
+) -> list[RunConfig]:
+    """Every run of a comparison; dense networks once per seed, whatever the densities."""
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise ConfigError(f"compare: methods must be among {list(NAMES)}, got {unknown[0]!r}")
+    if not names or not densities or not seeds:
+        raise ConfigError("compare: methods, densities and seeds must each name at least one")
+    pairs = [(name, None) for name in names if name == DENSE]
+    pairs += [(name, d) for d in densities for name in names if name != DENSE]
+    return [_configured(base, name, density, seed) for name, density in pairs for seed in seeds]
+
+
+def compare(
+    configs: Sequence[RunConfig],
+    data: Data,
+    callbacks: Sequence[Callback] = (),
+    announce: Callable[[RunConfig], None] = lambda config: None,
+) -> Iterator[Result]:
+    """The result of each run, as it ends.
+
+    Parameters
+    ----------
+    configs : sequence of RunConfig
+    data : Data
+    callbacks : sequence of callables
+        For `sparse_ref.fit`.
+    announce : callable
+        Told each run before it starts.
+    """
+    for config in configs:
+        announce(config)
+        yield run(config, data, callbacks)
+
+
+def label(config: RunConfig) -> str:
+    """What a run is called on the screen."""
+    if config.model.density is None:
+        return DENSE
+    return f"{config.method.name}, density {config.model.density:g}"
+
+
+def table(results: Sequence[Result]) -> list[Row]:
+    """Results by method and density, in the order they came."""
+    groups: dict[tuple[str, float | None], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.label, result.config.model.density), []).append(result)
+    return [_row(name, density, group) for (name, density), group in groups.items()]
+
+
+def _configured(base, name, density, seed):
+    settings = merged(base, "model.density", density)
+    settings = merged(settings, "method", {"name": "static" if name == DENSE else name})
+    return parse(merged(settings, "seed", seed), "compare")
+
+
+def _row(name, density, group):
+    accuracies = [result.test.accuracy for result in group]
+    return Row(
+        method=name,
+        density=density,
+        connections_before=sum(group[0].connections[0]),
+        connections_after=sum(group[0].connections[1]),
+        accuracy_mean=float(np.mean(accuracies)),
+        accuracy_std=float(np.std(accuracies, ddof=1)) if len(group) > 1 else float("nan"),
+        seconds=float(np.mean([result.seconds for result in group])),
+        nbytes=group[0].nbytes,
+    )

@@ -1,0 +1,190 @@
+"""The configuration of one training: what a file or the command line may say, and nothing else.
+
+A file is TOML or JSON. An unknown key, a wrong type or an impossible value is refused with its
+path in the file (``method.options.drop_fraction``).
+"""
+
+import dataclasses
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sparse_ref import methods, optim, schedules
+from sparse_ref.network import Network
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Part):
+    """What to train on."""
+
+    name: str = "sample"
+    validation: float = Field(0.1, ge=0, lt=1)  # fraction of the training part held out
+
+
+class ModelConfig(_Part):
+    """The network: `sparse_ref.models.mlp`."""
+
+    sizes: list[int] = [784, 300, 100, 10]
+    density: float | None = Field(0.1, ge=0, le=1)  # None: dense layers
+    distribution: Literal["uniform", "er", "erk"] = "erk"
+    activation: Literal["relu", "srelu", "all_relu"] = "relu"
+    dropout: float = Field(0.0, ge=0, lt=1)
+    dense: list[int] = []  # layers to keep dense
+    draw: Literal["exact", "bernoulli"] = "exact"
+    initialisation: str = "kaiming_uniform"
+    fan: str = "shape"
+    dtype: Literal["float32", "float64"] = "float32"
+
+    def build(self, rng: np.random.Generator) -> Network:
+        """The network with its starting weights."""
+        from sparse_ref.models import mlp
+
+        return mlp(rng=rng, **self.model_dump())
+
+
+class MethodConfig(_Part):
+    """A method and its hyper-parameters."""
+
+    name: str = "rigl"
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _buildable(self):
+        if self.name not in methods.ALL:
+            raise ValueError(f"name must be one of {sorted(methods.ALL)}, got {self.name!r}")
+        known = [field.name for field in dataclasses.fields(methods.ALL[self.name])]
+        for key in self.options:
+            if key not in known:
+                raise ValueError(f"options.{key} is not an option of {self.name}: {known}")
+        self.build()
+        return self
+
+    def build(self) -> methods.Method:
+        """The method."""
+        return methods.ALL[self.name](**self.options)
+
+
+class OptimizerConfig(_Part):
+    """The optimizer and its learning-rate schedule."""
+
+    name: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)  # sgd only
+    nesterov: bool = True  # sgd only
+    weight_decay: float = Field(1e-4, ge=0)
+    decay: Literal["l2", "decoupled"] = "l2"
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    warmup_epochs: int = Field(0, ge=0)
+    step_epochs: list[int] = []  # schedule "step": where the rate is multiplied by step_factor
+    step_factor: float = Field(0.1, gt=0)
+
+    def build(self, steps_per_epoch: int, steps: int) -> optim.Optimizer:
+        """The optimizer for a training of `steps` steps."""
+        rate = self._schedule(steps_per_epoch, steps)
+        decay = {"weight_decay": self.weight_decay, "decay": self.decay}
+        if self.name == "adam":
+            return optim.adam(rate, **decay)
+        return optim.sgd(rate, self.momentum, self.nesterov and self.momentum > 0, **decay)
+
+    def _schedule(self, steps_per_epoch, steps):
+        rate: schedules.Schedule = schedules.Constant(self.learning_rate)
+        if self.schedule == "cosine":
+            rate = schedules.Cosine(self.learning_rate, stop=steps)
+        if self.schedule == "step":
+            boundaries = tuple(epoch * steps_per_epoch for epoch in self.step_epochs)
+            rate = schedules.Steps(self.learning_rate, boundaries, self.step_factor)
+        if self.warmup_epochs:
+            rate = schedules.Warmup(rate, self.warmup_epochs * steps_per_epoch)
+        return rate
+
+
+class RunConfig(_Part):
+    """One training."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    method: MethodConfig = MethodConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(64, ge=1)
+    seed: int = Field(1, ge=0)
+
+
+def read_file(path: str | os.PathLike) -> dict[str, Any]:
+    """The contents of a ``.toml`` or ``.json`` file.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ConfigError
+        Another ending, or not valid TOML or JSON, or not a table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"config: no file {path.name} in {path.parent.resolve()}")
+    if path.suffix not in (".toml", ".json"):
+        raise ConfigError(f"config: a file must end in .toml or .json, got {path.name}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"config: {path} is not valid {path.suffix[1:].upper()}: {error}"
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"config: {path} must hold a table of settings, got {content!r}")
+    return content
+
+
+def parse(settings: dict[str, Any], origin: str = "config") -> RunConfig:
+    """The configuration that `settings` describe; what they leave out keeps its default.
+
+    Raises
+    ------
+    ConfigError
+        One line per offence: origin, path, rule, what was given.
+    """
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        lines = [_line(origin, found) for found in error.errors()]
+        raise ConfigError("\n".join(lines)) from error
+
+
+def merged(settings: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of `settings` with the entry at a dotted `path` replaced.
+
+    Examples
+    --------
+    >>> merged({"model": {"density": 0.1}}, "model.density", 0.02)
+    {'model': {'density': 0.02}}
+    """
+    head, _, rest = path.partition(".")
+    inner = settings.get(head, {})
+    return settings | {
+        head: merged(inner if isinstance(inner, dict) else {}, rest, value) if rest else value
+    }
+
+
+def _line(origin, found):
+    path = ".".join(str(part) for part in found["loc"])
+    message = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "extra_forbidden":
+        return f"{origin}: {path} is not a setting"
+    if message.startswith(("options.", "name ")):
+        return f"{origin}: {path}.{message}"
+    given = "" if isinstance(found["input"], dict) else f", got {found['input']!r}"
+    return f"{origin}: {path}: {message}{given}"

@@ -1,0 +1,111 @@
+"""The folder of a run: configuration, environment, metrics as they come, results, pictures.
+
+Lines are appended and flushed as runs end, so an interrupted comparison keeps what it has.
+"""
+
+import csv
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from sparse_ref.experiments.runner import Result
+
+COLUMNS = (
+    "method",
+    "density",
+    "seed",
+    "connections_before",
+    "connections_after",
+    "test_accuracy",
+    "test_loss",
+    "seconds",
+    "bytes",
+)
+
+
+def new_folder(path: str | os.PathLike) -> Path:
+    """Make the folder of a run; one that holds anything is refused, never overwritten."""
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"out: {path} must be new or an empty folder; it is neither")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write readable JSON."""
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers of a run may depend on; nothing that names the machine or its user."""
+    packages = ("sparse-ref", "numpy", "scipy", "numba", "llvmlite")
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "numba_threads": numba.get_num_threads(),
+        "packages": {name: _version(name) for name in packages},
+    }
+
+
+def append_result(folder: Path, result: Result) -> None:
+    """Add a run's epochs to ``metrics.jsonl`` and its line to ``results.csv``."""
+    key = {
+        "method": result.label,
+        "density": result.config.model.density,
+        "seed": result.config.seed,
+    }
+    with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+        for epoch in result.history.epochs:
+            file.write(json.dumps(key | _jsonable(epoch._asdict())) + "\n")
+    row = key | {
+        "connections_before": sum(result.connections[0]),
+        "connections_after": sum(result.connections[1]),
+        "test_accuracy": result.test.accuracy,
+        "test_loss": result.test.loss,
+        "seconds": round(result.seconds, 4),
+        "bytes": result.nbytes,
+    }
+    _append_row(folder / "results.csv", row)
+
+
+def _append_row(path, row):
+    fresh = not path.exists()
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _jsonable(record):
+    """JSON has no nan: a figure that was not measured is null."""
+    return {k: None if isinstance(v, float) and v != v else v for k, v in record.items()}
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [
+                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
+            ]
+        return names[0] if names else platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()

@@ -1,0 +1,102 @@
+"""One configured training, from seed to test accuracy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparse_ref.experiments.config import RunConfig
+from sparse_ref.history import History
+from sparse_ref.layers import Linear
+from sparse_ref.methods import RigL
+from sparse_ref.models import mlp
+from sparse_ref.network import Network
+from sparse_ref.optim import sgd
+from sparse_ref.train import Callback, Evaluation, evaluate, fit
+
+
+class Data(NamedTuple):
+    """Three parts, each ``(x, y)``; `validation` may be None."""
+
+    train: Any
+    validation: Any
+    test: Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one training came to."""
+
+    config: RunConfig
+    history: History
+    test: Evaluation
+    connections: tuple[tuple[int, ...], tuple[int, ...]]  # per layer, before and after
+    positions: tuple[int, ...]  # per layer: what a dense layer would have
+    input_degrees: tuple[np.ndarray, np.ndarray]  # (n_in,) connections per input, before and after
+    nbytes: int  # weights with their patterns, biases, optimizer state
+
+    @property
+    def label(self) -> str:
+        """Name of the method; ``dense`` for a dense network."""
+        return "dense" if self.config.model.density is None else self.config.method.name
+
+    @property
+    def seconds(self) -> float:
+        """Training time, evaluation left out."""
+        return sum(epoch.seconds for epoch in self.history.epochs)
+
+
+def run(config: RunConfig, data: Data, callbacks: Sequence[Callback] = ()) -> Result:
+    """Train and test what `config` describes.
+
+    The network and the training draw from two streams of the seed, so runs that differ in their
+    method only start from the same network and see the same batches.
+    """
+    net_rng, fit_rng = np.random.default_rng(config.seed).spawn(2)
+    net = config.model.build(net_rng)
+    before, degrees = net.connections, input_degrees(net)
+    steps_per_epoch = -(-len(data.train[1]) // config.batch_size)
+    history = fit(
+        net,
+        data.train,
+        method=config.method.build(),
+        optimizer=config.optimizer.build(steps_per_epoch, steps_per_epoch * config.epochs),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        rng=fit_rng,
+        validation=data.validation,
+        callbacks=callbacks,
+    )
+    return Result(
+        config=config,
+        history=history,
+        test=evaluate(net, data.test),
+        connections=(before, net.connections),
+        positions=tuple(layer.n_in * layer.n_out for layer in net.weighted),
+        input_degrees=(degrees, input_degrees(net)),
+        nbytes=net.nbytes + history.optimizer_bytes,
+    )
+
+
+def input_degrees(net: Network) -> np.ndarray:
+    """``(n_in,)`` connections that leave each input unit."""
+    first = net.weighted[0]
+    if isinstance(first, Linear):
+        return np.bincount(first.weight.indices, minlength=first.n_in)
+    return np.full(first.n_in, first.n_out)
+
+
+def warm_up(batch_size: int, dtype: str = "float32") -> None:
+    """Compile, or load from the cache, every kernel a run with this batch size will call.
+
+    So that the seconds a run reports are seconds of training. One tiny network sees a batch of each
+    size that a run evaluates or trains on.
+    """
+    rng = np.random.default_rng(17)
+    for density in (0.5, None):
+        net = mlp([6, 5, 3], density=density, rng=rng, dtype=dtype)
+        for n in {batch_size, 1, 10, 20, 40, 64}:
+            data = rng.random((n, 6)), rng.integers(0, 3, n)
+            method = RigL(every=1, stop=2)
+            fit(net, data, method=method, optimizer=sgd(0.1), epochs=1, batch_size=n, rng=rng)

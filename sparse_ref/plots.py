@@ -1,0 +1,116 @@
+"""Pictures of training: figures are returned, nothing is shown or written.
+
+Colours are Okabe and Ito's, which people with any colour vision tell apart; lines differ in style
+too. Figures are made without pyplot, so no window and no global state is involved.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
+STYLES = ("-", "--", "-.", ":")
+
+Curves = Mapping[str, np.ndarray]  # name -> (seeds, epochs)
+
+
+def learning_curves(panels: Mapping[str, Curves], what: str) -> Figure:
+    """Curves over epochs, one panel per key: the mean over seeds, and a band from least to most.
+
+    Parameters
+    ----------
+    panels : title -> name -> (seeds, epochs)
+    what : str
+        The quantity, for the axis.
+    """
+    figure, axes = _panels(len(panels), width=5.0, height=3.8)
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+        for name, values in curves.items():
+            k = names.index(name)
+            epochs = np.arange(1, values.shape[1] + 1)
+            ax.plot(epochs, values.mean(axis=0), label=name, **_look(k))
+            ax.fill_between(
+                epochs,
+                values.min(axis=0),
+                values.max(axis=0),
+                color=COLOURS[k % 8],
+                alpha=0.15,
+                linewidth=0,
+            )
+        ax.set(title=title, xlabel="epoch")
+        ax.grid(alpha=0.25)
+    axes[0].set_ylabel(what)
+    axes[-1].legend(frameon=False)
+    return figure
+
+
+def layer_densities(panels: Mapping[str, np.ndarray]) -> Figure:
+    """Density of each layer over epochs, one panel per key.
+
+    Parameters
+    ----------
+    panels : title -> (epochs + 1, layers)
+        Row 0 is the network before training.
+    """
+    figure, axes = _panels(len(panels), width=3.2, height=3.0)
+    for ax, (title, densities) in zip(axes, panels.items(), strict=True):
+        for layer, values in enumerate(densities.T):
+            ax.plot(np.arange(len(values)), values, label=f"layer {layer + 1}", **_look(layer + 1))
+        ax.set(title=title, xlabel="epoch", yscale="log")
+        ax.set_ylim(min(0.005, *(d[d > 0].min() / 2 for d in panels.values())), 1.5)
+        ax.grid(alpha=0.25)
+    axes[0].set_ylabel("density")
+    axes[-1].legend(frameon=False)
+    return figure
+
+
+def input_connections(
+    rows: Mapping[str, Mapping[str, np.ndarray]], example: np.ndarray | None = None
+) -> Figure:
+    """How often each input pixel is connected, as images.
+
+    Parameters
+    ----------
+    rows : row title -> column title -> (height, width)
+        Mean number of connections of each pixel. A row shares one colour scale.
+    example : (height, width), optional
+        Shown beside the first row, for example the mean training image.
+    """
+    columns = max(len(images) for images in rows.values())
+    extra = 0 if example is None else 1
+    figure = Figure(figsize=(2.1 * (columns + extra) + 0.9, 2.3 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), columns + extra, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    if example is not None:
+        axes[0, 0].imshow(example, cmap="gray")
+        axes[0, 0].set_title("mean image", fontsize=9)
+    for r, (row_title, images) in enumerate(rows.items()):
+        top = max(1.0, *(float(image.max()) for image in images.values()))
+        for ax, (title, image) in zip(axes[r, extra:], images.items(), strict=False):
+            shown = ax.imshow(image, cmap="viridis", norm=PowerNorm(0.6, 0, top))
+            ax.set_title(f"{title}\n{row_title}", fontsize=9)
+        bar = figure.colorbar(shown, ax=axes[r, extra:].tolist(), shrink=0.8)
+        bar.set_label("connections per pixel", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def _panels(n, width, height):
+    """One row up to four panels, else rows of four; the unused corner stays empty."""
+    columns = min(n, 4)
+    rows = math.ceil(n / columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes: Sequence = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
+    axes = list(axes)
+    for ax in axes[n:]:
+        ax.set_axis_off()
+    return figure, axes[:n]
+
+
+def _look(k):
+    return {"color": COLOURS[k % len(COLOURS)], "linestyle": STYLES[k % len(STYLES)]}
