@@ -31,7 +31,7 @@ app.add_typer(data_app, name="data")
 console = Console()
 
 DATA = {
-    "sample": data_loaders.fashion_mnist_sample,
+    "fashion-mnist-sample": data_loaders.fashion_mnist_sample,
     "fashion-mnist": data_loaders.fashion_mnist,
     "mnist": data_loaders.mnist,
 }
@@ -43,7 +43,7 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write; 
 
 @app.command()
 def compare(
-    data: DataOption = "sample",
+    data: DataOption = "fashion-mnist-sample",
     methods: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(comparison.NAMES),
     density: Annotated[str, typer.Option(help="Comma-separated fractions.")] = "0.1,0.02",
     epochs: Annotated[int, typer.Option(help="Passes over the training examples.")] = 40,
@@ -196,7 +196,7 @@ def _load(config: RunConfig) -> Data:
     if not config.data.validation:
         return Data(train, None, test)
     rng = np.random.default_rng(SPLIT_SEED)
-    return Data(*data_loaders.hold_out(train, config.data.validation, rng), test)
+    return Data(*data_loaders.hold_out(train, config.data.validation, rng, how="stratified"), test)
 
 
 def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:
@@ -204,8 +204,9 @@ def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:
     held_out = 0 if parts.validation is None else len(parts.validation[1])
     sizes = "-".join(str(n) for n in configs[0].model.sizes)
     return (
-        f"{name}: {len(parts.train[1])} training, {held_out} held-out, {len(parts.test[1])} test "
-        f"images; {sizes}; {configs[0].epochs} epochs; {seeds} seed{'s' * (seeds > 1)}"
+        f"{name}: {len(parts.train[1]):,} training, {held_out:,} held-out, "
+        f"{len(parts.test[1]):,} test images\n{sizes}, {configs[0].epochs} epochs, "
+        f"{seeds} seed{'s' * (seeds > 1)}"
     )
 
 

@@ -44,7 +44,7 @@ def learning_curves(panels: Mapping[str, Curves], what: str) -> Figure:
         ax.set(title=title, xlabel="epoch")
         ax.grid(alpha=0.25)
     axes[0].set_ylabel(what)
-    axes[-1].legend(frameon=False)
+    _legend(figure, axes)
     return figure
 
 
@@ -64,7 +64,7 @@ def layer_densities(panels: Mapping[str, np.ndarray]) -> Figure:
         ax.set_ylim(min(0.005, *(d[d > 0].min() / 2 for d in panels.values())), 1.5)
         ax.grid(alpha=0.25)
     axes[0].set_ylabel("density")
-    axes[-1].legend(frameon=False)
+    _legend(figure, axes)
     return figure
 
 
@@ -101,15 +101,23 @@ def input_connections(
 
 
 def _panels(n, width, height):
-    """One row up to four panels, else rows of four; the unused corner stays empty."""
-    columns = min(n, 4)
-    rows = math.ceil(n / columns)
+    """As few rows as hold four panels each, filled evenly."""
+    rows = math.ceil(n / 4)
+    columns = math.ceil(n / rows)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     axes: Sequence = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
     axes = list(axes)
     for ax in axes[n:]:
         ax.set_axis_off()
     return figure, axes[:n]
+
+
+def _legend(figure, axes):
+    """One legend for all panels, beside them, so that it covers no line."""
+    handles = {}
+    for ax in axes:
+        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)
 
 
 def _look(k):

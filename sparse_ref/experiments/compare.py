@@ -80,7 +80,7 @@ def table(results: Sequence[Result]) -> list[Row]:
 
 def _configured(base, name, density, seed):
     settings = merged(base, "model.density", density)
-    settings = merged(settings, "method", {"name": "static" if name == DENSE else name})
+    settings = merged(settings, "method.name", "static" if name == DENSE else name)
     return parse(merged(settings, "seed", seed), "compare")
 
 

@@ -29,7 +29,7 @@ class _Part(BaseModel):
 class DataConfig(_Part):
     """What to train on."""
 
-    name: str = "sample"
+    name: str = "fashion-mnist-sample"
     validation: float = Field(0.1, ge=0, lt=1)  # fraction of the training part held out
 
 
@@ -59,31 +59,35 @@ class MethodConfig(_Part):
 
     name: str = "rigl"
     options: dict[str, Any] = {}
+    until: float = Field(0.75, gt=0, le=1)  # fraction of the training after which nothing rewires
 
     @model_validator(mode="after")
     def _buildable(self):
         if self.name not in methods.ALL:
             raise ValueError(f"name must be one of {sorted(methods.ALL)}, got {self.name!r}")
-        known = [field.name for field in dataclasses.fields(methods.ALL[self.name])]
         for key in self.options:
-            if key not in known:
-                raise ValueError(f"options.{key} is not an option of {self.name}: {known}")
-        self.build()
+            if key not in self._known():
+                raise ValueError(f"options.{key} is not an option of {self.name}: {self._known()}")
+        self.build(steps=1)
         return self
 
-    def build(self) -> methods.Method:
-        """The method."""
-        return methods.ALL[self.name](**self.options)
+    def _known(self):
+        return [field.name for field in dataclasses.fields(methods.ALL[self.name])]
+
+    def build(self, steps: int) -> methods.Method:
+        """The method for a training of `steps` steps; its option ``stop`` overrules `until`."""
+        stop = {"stop": max(1, int(self.until * steps))} if "stop" in self._known() else {}
+        return methods.ALL[self.name](**(stop | self.options))
 
 
 class OptimizerConfig(_Part):
     """The optimizer and its learning-rate schedule."""
 
     name: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = Field(0.1, gt=0)
+    learning_rate: float = Field(0.05, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)  # sgd only
     nesterov: bool = True  # sgd only
-    weight_decay: float = Field(1e-4, ge=0)
+    weight_decay: float = Field(1e-3, ge=0)
     decay: Literal["l2", "decoupled"] = "l2"
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup_epochs: int = Field(0, ge=0)
@@ -117,7 +121,7 @@ class RunConfig(_Part):
     model: ModelConfig = ModelConfig()
     method: MethodConfig = MethodConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(40, ge=1)
     batch_size: int = Field(64, ge=1)
     seed: int = Field(1, ge=0)
 

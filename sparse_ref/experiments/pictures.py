@@ -62,14 +62,18 @@ def layer_densities(results: Sequence[Result]) -> Figure:
 
 
 def input_connections(results: Sequence[Result], train_x: np.ndarray) -> Figure:
-    """Connections per input pixel before and after training, means over seeds."""
+    """Connections per input pixel before and after training, means over seeds.
+
+    Before training stands for `Static`, which never changes them.
+    """
     shape = train_x.shape[1:]
     rows: dict[str, dict[str, np.ndarray]] = {}
     for density in dict.fromkeys(r.config.model.density for r in results):
         here = [r for r in results if r.config.model.density == density]
-        images = {"before": _mean_image([r.input_degrees[0] for r in here], shape)}
-        for name, group in _by_label(here).items():
-            images[name] = _mean_image([r.input_degrees[1] for r in group], shape)
+        images = {"before training": _mean_image([r.input_degrees[0] for r in here], shape)}
+        rewired = [r for r in here if r.label != "static"]
+        for name, group in _by_label(rewired).items():
+            images[f"after {name}"] = _mean_image([r.input_degrees[1] for r in group], shape)
         rows[f"density {density:g}"] = images
     return plots.input_connections(rows, train_x.mean(axis=0))
 

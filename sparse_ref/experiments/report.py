@@ -3,19 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sparse_ref.experiments.compare import Row
 
+HEADINGS = (
+    "density",
+    "connections\nbefore → after",
+    "test accuracy\n%, mean ± std",
+    "training\nseconds",
+    "bytes held",
+)
+
 
 def comparison_table(rows: Sequence[Row], title: str) -> Table:
     """The table of a comparison: a line per method and density."""
-    table = Table(title=title, title_justify="left", title_style="")
+    table = Table(
+        title=title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False
+    )
     table.add_column("method", no_wrap=True)
-    for heading in ("density", "connections\nbefore", "connections\nafter", "test accuracy\n%"):
-        table.add_column(heading, justify="right")
-    for heading in ("training\nseconds", "bytes: weights\n+ optimizer"):
-        table.add_column(heading, justify="right")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
     previous = rows[0].density if rows else None
     for row in rows:
         if row.density != previous:
@@ -40,8 +49,7 @@ def _cells(row):
     return (
         row.method,
         "dense" if row.density is None else f"{row.density:g}",
-        f"{row.connections_before:,}",
-        f"{row.connections_after:,}",
+        f"{row.connections_before:,} → {row.connections_after:,}",
         f"{100 * row.accuracy_mean:.2f}{spread}",
         f"{row.seconds:.2f}",
         f"{row.nbytes:,}",

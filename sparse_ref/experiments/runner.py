@@ -57,11 +57,12 @@ def run(config: RunConfig, data: Data, callbacks: Sequence[Callback] = ()) -> Re
     net = config.model.build(net_rng)
     before, degrees = net.connections, input_degrees(net)
     steps_per_epoch = -(-len(data.train[1]) // config.batch_size)
+    steps = steps_per_epoch * config.epochs
     history = fit(
         net,
         data.train,
-        method=config.method.build(),
-        optimizer=config.optimizer.build(steps_per_epoch, steps_per_epoch * config.epochs),
+        method=config.method.build(steps),
+        optimizer=config.optimizer.build(steps_per_epoch, steps),
         epochs=config.epochs,
         batch_size=config.batch_size,
         rng=fit_rng,
