@@ -141,8 +141,8 @@ def fetch(
         console.print(f"{name} is in {data_loaders.fetch(name, folder)}", highlight=False)
 
 
-def _compare(configs, parts, folder) -> list[Result]:
-    results = []
+def _compare(configs, parts, folder):
+    results: list[Result] = []
     with _progress(sum(config.epochs for config in configs)) as (advance, say):
         say("compiling kernels (first run only)")
         for batch_size, dtype in {(c.batch_size, c.model.dtype) for c in configs}:
@@ -172,7 +172,7 @@ def _progress(epochs):
         def advance(net, epoch, history):
             progress.advance(task)
 
-        def say(text: str):
+        def say(text):
             progress.update(task, description=text)
 
         yield advance, say
@@ -196,7 +196,8 @@ def _load(config: RunConfig) -> Data:
     if not config.data.validation:
         return Data(train, None, test)
     rng = np.random.default_rng(SPLIT_SEED)
-    return Data(*data_loaders.hold_out(train, config.data.validation, rng, how="stratified"), test)
+    kept, held_out = data_loaders.hold_out(train, config.data.validation, rng, how="stratified")
+    return Data(kept, held_out, test)
 
 
 def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:

@@ -66,7 +66,7 @@ def mlp(
     --------
     >>> net = mlp([784, 300, 100, 10], density=0.1, rng=np.random.default_rng(7))
     >>> net.connections, round(net.density, 4)
-    ((18715, 6905, 1000), 0.1)
+    ((18714, 6906, 1000), 0.1)
     """
     shapes = _shapes(sizes)
     counts = _counts(shapes, density, distribution, _layer_numbers(dense, len(shapes)))

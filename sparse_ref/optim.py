@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sparse_ref.elementary import power
 from sparse_ref.layers import Parameter
 from sparse_ref.schedules import Schedule, as_schedule
 
@@ -139,8 +140,8 @@ class Adam(Optimizer):
     ) -> tuple[list[np.ndarray], OptimizerState]:
         """See `Optimizer.updates`."""
         rate, count = self.learning_rate(step), state.made + 1
-        unbias1 = 1.0 / (1.0 - _power(self.beta1, count))
-        unbias2 = 1.0 / (1.0 - _power(self.beta2, count))
+        unbias1 = 1.0 / (1.0 - power(self.beta1, count))
+        unbias2 = 1.0 / (1.0 - power(self.beta2, count))
         updates = []
         for parameter, grad, (mean, square) in zip(parameters, grads, state.buffers, strict=True):
             grad = self._with_l2(parameter, grad)
@@ -237,13 +238,3 @@ def _require_fraction(who, name, value):
 def _like(array, number):
     """The number in the array's dtype, so that float32 stays float32."""
     return array.dtype.type(number)
-
-
-def _power(base, exponent):
-    """`base` to a whole power by squaring: multiplications only, so the same bits on every host."""
-    result = 1.0
-    while exponent:
-        if exponent & 1:
-            result *= base
-        base, exponent = base * base, exponent >> 1
-    return result

@@ -5,13 +5,15 @@ too. Figures are made without pyplot, so no window and no global state is involv
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
+LEAST_DENSITY = 1e-3  # below it the axis of densities is linear
 STYLES = ("-", "--", "-.", ":")
 
 Curves = Mapping[str, np.ndarray]  # name -> (seeds, epochs)
@@ -60,8 +62,8 @@ def layer_densities(panels: Mapping[str, np.ndarray]) -> Figure:
     for ax, (title, densities) in zip(axes, panels.items(), strict=True):
         for layer, values in enumerate(densities.T):
             ax.plot(np.arange(len(values)), values, label=f"layer {layer + 1}", **_look(layer + 1))
-        ax.set(title=title, xlabel="epoch", yscale="log")
-        ax.set_ylim(min(0.005, *(d[d > 0].min() / 2 for d in panels.values())), 1.5)
+        ax.set(title=title, xlabel="epoch", ylim=(0, 1.5))
+        ax.set_yscale("symlog", linthresh=LEAST_DENSITY)  # a layer may run empty: 0 has a place
         ax.grid(alpha=0.25)
     axes[0].set_ylabel("density")
     _legend(figure, axes)
@@ -105,8 +107,7 @@ def _panels(n, width, height):
     rows = math.ceil(n / 4)
     columns = math.ceil(n / rows)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    axes: Sequence = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
-    axes = list(axes)
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
     for ax in axes[n:]:
         ax.set_axis_off()
     return figure, axes[:n]
@@ -114,7 +115,7 @@ def _panels(n, width, height):
 
 def _legend(figure, axes):
     """One legend for all panels, beside them, so that it covers no line."""
-    handles = {}
+    handles: dict[str, Artist] = {}
     for ax in axes:
         handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)

@@ -19,7 +19,9 @@ PRECISION = {np.dtype(np.float32): (24, -149), np.dtype(np.float64): (53, -1074)
 def nearest(exact, dtype):
     """The number of `dtype` nearest to the Fraction `exact`, ties to even; no overflow."""
     bits, smallest = PRECISION[np.dtype(dtype)]
-    size, exponent = abs(exact), smallest
+    size = abs(exact)
+    length = size.numerator.bit_length() - size.denominator.bit_length()
+    exponent = max(smallest, length - 1 - bits)  # not above the one sought
     while Fraction(2) ** (exponent + bits) <= size:
         exponent += 1
     steps = round(exact / Fraction(2) ** exponent)  # round() of a Fraction takes ties to even

@@ -115,7 +115,7 @@ def test_dot_sums_in_lanes_and_then_halves(dtype, width):
 
 @every_case
 def test_total_sums_in_lanes_and_then_halves(dtype, width):
-    a = numbers(width, dtype, 16)
+    a = numbers(width, dtype, 21)
     ref = naive.lane_total(a)
     comp = COMPILED[width]["total"](a)
     assert ref == comp
@@ -123,8 +123,8 @@ def test_total_sums_in_lanes_and_then_halves(dtype, width):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_order_of_summation_is_visible_in_these_numbers(dtype):
-    # Guards the two tests above: a plain running sum must give other bits, or they show nothing.
-    a = numbers(64, dtype, 16)
+    # Guards the test above: a plain running sum must give other bits, or it shows nothing.
+    a = numbers(64, dtype, 21)
     running = dtype(0)
     for value in a:
         running = running + value
@@ -143,34 +143,36 @@ def test_sums_keep_their_dtype():
 
 
 PLAIN_PRIMITIVES = """
+def copy(a, b, c, width):
+    out = np.zeros(2 * width, a.dtype)
+    lanes.store(out, 3, lanes.load(np.concatenate([a, b, c]), 5, width))
+    return out
+
+calls = (
+    copy,
+    lambda a, b, c, width: lanes.splat(a[0], width),
+    lambda a, b, c, width: lanes.fma(a[0], b, c),
+    lambda a, b, c, width: np.array([lanes.dot(a, b)]),
+    lambda a, b, c, width: np.array([lanes.total(a)]),
+)
 for dtype in (np.float32, np.float64):
     for width in (8, 16, 32, 64):
-        rng = np.random.default_rng(width)
-        a, b, c = rng.standard_normal((3, width)).astype(dtype)
-        array = np.concatenate([a, b, c])
-        out = np.zeros(2 * width, dtype)
-        lanes.store(out, 3, lanes.load(array, 5, width))
-        for value in (
-            out,
-            lanes.splat(a[0], width),
-            lanes.fma(a[0], b, c),
-            np.array([lanes.dot(a, b)]),
-            np.array([lanes.total(a)]),
-        ):
-            assert value.dtype == dtype
-            print(value.tobytes().hex())
+        a, b, c = np.random.default_rng(width).standard_normal((3, width)).astype(dtype)
+        for call in calls:
+            try:
+                value = call(a, b, c, width)
+                assert value.dtype == dtype
+                print(value.tobytes().hex())
+            except Exception as error:
+                print(type(error).__name__)  # fails the one test that looks at it
 """
 
 
 @pytest.fixture(scope="module")
 def plain_results():
     names = ("copy", "splat", "fma", "dot", "total")
-    keys = [(d, w, name) for d in DTYPES for w in WIDTHS for name in names]
-    arrays = [
-        np.frombuffer(bytes.fromhex(text), key[0])
-        for key, text in zip(keys, plain(PLAIN_PRIMITIVES), strict=True)
-    ]
-    return dict(zip(keys, arrays, strict=True))
+    keys = [(dtype, width, name) for dtype in DTYPES for width in WIDTHS for name in names]
+    return dict(zip(keys, plain(PLAIN_PRIMITIVES), strict=True))
 
 
 @every_case
@@ -187,11 +189,14 @@ def test_plain_bodies_equal_the_compiled_ones(dtype, width, name, plain_results)
     }
     value = COMPILED[width][name](*arguments[name])
     comp = out if value is None else np.array([value])
-    ref = plain_results[dtype, width, name]
-    if dtype == np.float64 and name in ("fma", "dot"):
-        # Twice instead of once rounded: half a unit of the product for each of the products.
-        bound = width * np.finfo(dtype).eps * (np.abs(a).max() * np.abs(b) + np.abs(c)).sum()
-        np.testing.assert_allclose(comp, ref, rtol=0, atol=bound)
+    ref = np.frombuffer(bytes.fromhex(plain_results[dtype, width, name]), dtype)
+    eps = np.finfo(dtype).eps
+    if dtype == np.float64 and name == "fma":
+        # One more rounding: half a unit of the product, and as much again for the sum it shifts.
+        assert (np.abs(comp - ref) <= eps * (abs(a[0] * b) + abs(ref))).all()
+    elif dtype == np.float64 and name == "dot":
+        # Each of the products may be rounded once more, and so may the sums it shifts.
+        assert abs(comp[0] - ref[0]) <= width * eps * np.abs(a * b).sum()
     else:
         np.testing.assert_array_equal(comp, ref)
 

@@ -36,7 +36,7 @@ def grid(
         raise ConfigError(f"compare: methods must be among {list(NAMES)}, got {unknown[0]!r}")
     if not names or not densities or not seeds:
         raise ConfigError("compare: methods, densities and seeds must each name at least one")
-    pairs = [(name, None) for name in names if name == DENSE]
+    pairs: list[tuple[str, float | None]] = [(name, None) for name in names if name == DENSE]
     pairs += [(name, d) for d in densities for name in names if name != DENSE]
     return [_configured(base, name, density, seed) for name, density in pairs for seed in seeds]
 

@@ -30,17 +30,17 @@ class DataConfig(_Part):
     """What to train on."""
 
     name: str = "fashion-mnist-sample"
-    validation: float = Field(0.1, ge=0, lt=1)  # fraction of the training part held out
+    validation: float = Field(default=0.1, ge=0, lt=1)  # fraction of the training part held out
 
 
 class ModelConfig(_Part):
     """The network: `sparse_ref.models.mlp`."""
 
     sizes: list[int] = [784, 300, 100, 10]
-    density: float | None = Field(0.1, ge=0, le=1)  # None: dense layers
+    density: float | None = Field(default=0.1, ge=0, le=1)  # None: dense layers
     distribution: Literal["uniform", "er", "erk"] = "erk"
     activation: Literal["relu", "srelu", "all_relu"] = "relu"
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     dense: list[int] = []  # layers to keep dense
     draw: Literal["exact", "bernoulli"] = "exact"
     initialisation: str = "kaiming_uniform"
@@ -59,7 +59,9 @@ class MethodConfig(_Part):
 
     name: str = "rigl"
     options: dict[str, Any] = {}
-    until: float = Field(0.75, gt=0, le=1)  # fraction of the training after which nothing rewires
+    until: float = Field(
+        default=0.75, gt=0, le=1
+    )  # fraction of the training after which nothing rewires
 
     @model_validator(mode="after")
     def _buildable(self):
@@ -84,23 +86,23 @@ class OptimizerConfig(_Part):
     """The optimizer and its learning-rate schedule."""
 
     name: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = Field(0.05, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)  # sgd only
+    learning_rate: float = Field(default=0.05, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)  # sgd only
     nesterov: bool = True  # sgd only
-    weight_decay: float = Field(1e-3, ge=0)
+    weight_decay: float = Field(default=1e-3, ge=0)
     decay: Literal["l2", "decoupled"] = "l2"
     schedule: Literal["constant", "cosine", "step"] = "cosine"
-    warmup_epochs: int = Field(0, ge=0)
+    warmup_epochs: int = Field(default=0, ge=0)
     step_epochs: list[int] = []  # schedule "step": where the rate is multiplied by step_factor
-    step_factor: float = Field(0.1, gt=0)
+    step_factor: float = Field(default=0.1, gt=0)
 
     def build(self, steps_per_epoch: int, steps: int) -> optim.Optimizer:
         """The optimizer for a training of `steps` steps."""
         rate = self._schedule(steps_per_epoch, steps)
-        decay = {"weight_decay": self.weight_decay, "decay": self.decay}
         if self.name == "adam":
-            return optim.adam(rate, **decay)
-        return optim.sgd(rate, self.momentum, self.nesterov and self.momentum > 0, **decay)
+            return optim.adam(rate, weight_decay=self.weight_decay, decay=self.decay)
+        nesterov = self.nesterov and self.momentum > 0
+        return optim.sgd(rate, self.momentum, nesterov, self.weight_decay, self.decay)
 
     def _schedule(self, steps_per_epoch, steps):
         rate: schedules.Schedule = schedules.Constant(self.learning_rate)
@@ -121,9 +123,9 @@ class RunConfig(_Part):
     model: ModelConfig = ModelConfig()
     method: MethodConfig = MethodConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(64, ge=1)
-    seed: int = Field(1, ge=0)
+    epochs: int = Field(default=40, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    seed: int = Field(default=1, ge=0)
 
 
 def read_file(path: str | os.PathLike) -> dict[str, Any]:

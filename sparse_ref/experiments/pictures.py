@@ -39,9 +39,8 @@ def learning_curves(results: Sequence[Result]) -> Figure:
     field = "validation_accuracy" if held_out else "loss"
     what = "accuracy on held-out training examples" if held_out else "training loss"
     densities = list(dict.fromkeys(r.config.model.density for r in results))
-    sparse = [density for density in densities if density is not None]
     panels = {}
-    for density in sparse or [None]:
+    for density in [d for d in densities if d is not None] or densities:
         shown = [r for r in results if r.config.model.density in (density, None)]
         title = "dense" if density is None else f"density {density:g}"
         panels[title] = {
@@ -53,7 +52,7 @@ def learning_curves(results: Sequence[Result]) -> Figure:
 
 def layer_densities(results: Sequence[Result]) -> Figure:
     """Density of every layer over time, a panel per method and density, of the first seed."""
-    panels = {}
+    panels: dict[str, np.ndarray] = {}
     for result in results:
         title = f"{result.label}, density {result.config.model.density:g}"
         counts = [result.connections[0], *(e.connections for e in result.history.epochs)]

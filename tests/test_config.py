@@ -1,0 +1,116 @@
+import json
+
+import pytest
+
+from sparse_ref import methods, schedules
+from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
+
+
+def test_an_empty_configuration_is_the_default():
+    assert parse({}) == RunConfig()
+
+
+def test_a_configuration_survives_json():
+    config = parse({"method": {"name": "set", "options": {"drop_fraction": 0.2}}, "seed": 5})
+    assert parse(json.loads(config.model_dump_json())) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epoch": 3}, "config: epoch is not a setting"),
+        ({"model": {"densty": 0.1}}, "config: model.densty is not a setting"),
+        ({"model": {"density": 1.5}}, "config: model.density: .*less than or equal to 1, got 1.5"),
+        ({"model": {"density": "much"}}, "config: model.density: .*number.*, got 'much'"),
+        ({"method": {"name": "rigel"}}, "config: method.name must be one of .*, got 'rigel'"),
+        (
+            {"method": {"name": "set", "options": {"every_": 3}}},
+            "config: method.options.every_ is not an option of set",
+        ),
+        (
+            {"method": {"name": "rigl", "options": {"drop_fraction": 2}}},
+            r"config: method: RigL: drop_fraction must be in \[0, 1\], got 2",
+        ),
+        ({"optimizer": {"name": "lion"}}, "config: optimizer.name: .*'sgd' or 'adam', got 'lion'"),
+        ({"epochs": 0}, "config: epochs: .*greater than or equal to 1, got 0"),
+        ({"batch_size": 2.5}, "config: batch_size: .*integer.*, got 2.5"),
+        ({"data": "mnist"}, "config: data: .*, got 'mnist'"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_its_path(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(settings)
+
+
+def test_all_offences_are_listed_at_once():
+    with pytest.raises(ConfigError) as error:
+        parse({"epoch": 3, "model": {"density": 7}})
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_until_becomes_the_methods_stop():
+    method = parse({"method": {"name": "set", "until": 0.5}}).method.build(steps=1000)
+    assert method == methods.SET(stop=500)
+
+
+def test_the_option_stop_overrules_until():
+    settings = {"method": {"name": "set", "until": 0.5, "options": {"stop": 30}}}
+    assert parse(settings).method.build(steps=1000) == methods.SET(stop=30)
+
+
+def test_a_method_without_stop_ignores_until():
+    assert parse({"method": {"name": "static"}}).method.build(steps=9) == methods.Static()
+
+
+def test_schedules_are_built_in_steps():
+    optimizer = {"schedule": "step", "step_epochs": [2, 3], "learning_rate": 1.0, "step_factor": 0.5}
+    rate = parse({"optimizer": optimizer}).optimizer.build(10, 50).learning_rate
+    assert [rate(t) for t in (20, 21, 30, 31)] == [1.0, 0.5, 0.5, 0.25]
+
+
+def test_warm_up_wraps_the_schedule():
+    rate = parse({"optimizer": {"warmup_epochs": 2}}).optimizer.build(10, 50).learning_rate
+    assert rate == schedules.Warmup(schedules.Cosine(0.05, stop=50), 20)
+
+
+def test_adam_is_built_with_its_decay():
+    optimizer = {"name": "adam", "learning_rate": 0.002, "decay": "decoupled"}
+    built = parse({"optimizer": optimizer}).optimizer.build(10, 50)
+    assert (type(built).__name__, built.decay, built.weight_decay) == ("Adam", "decoupled", 1e-3)
+
+
+def test_a_constant_rate_is_constant():
+    rate = parse({"optimizer": {"schedule": "constant"}}).optimizer.build(10, 50).learning_rate
+    assert rate == schedules.Constant(0.05)
+
+
+def test_toml_and_json_say_the_same(tmp_path):
+    (tmp_path / "a.toml").write_text('seed = 3\n[model]\ndensity = 0.2\n')
+    (tmp_path / "a.json").write_text('{"seed": 3, "model": {"density": 0.2}}')
+    assert read_file(tmp_path / "a.toml") == read_file(tmp_path / "a.json")
+
+
+def test_a_missing_file_is_named_with_its_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"config: no file b.toml in {tmp_path}"):
+        read_file(tmp_path / "b.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "seed: 3", "config: a file must end in .toml or .json, got a.yaml"),
+        ("a.toml", "seed = ", "a.toml is not valid TOML: "),
+        ("a.json", "{", "a.json is not valid JSON: "),
+        ("a.json", "[1]", r"a.json must hold a table of settings, got \[1\]"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_file(tmp_path / name)
+
+
+def test_merging_leaves_the_original_alone():
+    settings = {"model": {"density": 0.1, "dropout": 0.2}}
+    assert merged(settings, "model.density", 0.3) == {"model": {"density": 0.3, "dropout": 0.2}}
+    assert settings == {"model": {"density": 0.1, "dropout": 0.2}}

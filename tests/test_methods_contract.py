@@ -1,0 +1,372 @@
+"""What every method must keep to, whatever it does: one suite over `methods.ALL`."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sparse_ref import Linear, Network, ReLU, csr, fit, optim, schedules, tiles
+from sparse_ref.methods import ALL, Method, Run
+from sparse_ref.methods.rigl import REGROW
+
+RUN = Run(steps_per_epoch=10, steps=40)
+STEP = 10  # an ordinary step in the middle of the run
+
+# Settings of a method that change what an event is; the suite runs over every one.
+VARIANTS = {"rigl": [{"regrow": rule} for rule in REGROW], "set": [{}, {"grow_std": 0.0}]}
+METHODS = [
+    pytest.param(cls, options, id="-".join([name, *map(str, options.values())]))
+    for name, cls in ALL.items()
+    for options in VARIANTS.get(name, [{}])
+]
+every_method = pytest.mark.parametrize(("cls", "options"), METHODS)
+
+
+def made(cls, options, fraction=None):
+    """The method bound to the run, at a fixed fraction if it has one and one is asked for."""
+    fields = {field.name for field in dataclasses.fields(cls)}
+    if fraction is not None and "drop_fraction" in fields:
+        options = {**options, "drop_fraction": schedules.Constant(fraction)}
+    return cls(**options).bind(RUN)
+
+
+def layer_of(kind, shape, rng, dtype):
+    """A weight with the structure that `kind` names."""
+    size = shape[0] * shape[1]
+    n = {"empty": 0, "full": size, "one": 1, "ties": size // 2, "ordinary": size // 3}[kind]
+    positions = np.sort(rng.permutation(size)[:n])
+    values = np.ones(n) if kind == "ties" else rng.standard_normal(n)
+    return csr.from_positions(shape, positions, values.astype(dtype))
+
+
+def arranged(kinds=("ordinary", "ordinary"), seed=359, dtype=np.float64, dead=False):
+    """A network of two sparse layers and the gradients of one batch."""
+    rng = np.random.default_rng(seed)
+    shapes = (7, 6), (4, 7)
+    first, second = (
+        layer_of(kind, shape, rng, dtype) for kind, shape in zip(kinds, shapes, strict=True)
+    )
+    net = Network([Linear(first), ReLU(), Linear(second)])
+    x, y = rng.standard_normal((11, 6)).astype(dtype), rng.integers(0, 4, 11)
+    _, grads = net.gradients(tiles.pack(x), y)
+    sparse = net.sparse_gradients(grads)
+    if dead:
+        sparse = tuple(grad._replace(**{k: v * 0 for k, v in grad._asdict().items()}) for grad in sparse)
+    return net, sparse
+
+
+def asked(method, net, grads, seed=367, step=STEP):
+    """Rewirings and state of one event of a training that just began."""
+    beginning, event = np.random.default_rng(seed).spawn(2)
+    state = method.observe(grads, method.init(net, beginning))
+    return method.rewire(net, grads, state, step, event)
+
+
+def same(a, b):
+    """Whether two lists of rewirings agree to the bit."""
+    pairs = zip(a, b, strict=True)
+    return all(x.tobytes() == y.tobytes() for one, two in pairs for x, y in zip(one, two, strict=True))
+
+
+def snapshot(net, grads):
+    """All bytes that a method is shown."""
+    shown = [
+        array
+        for layer in net.sparse_layers
+        for array in (layer.weight.data, layer.weight.indices, layer.weight.indptr, layer.bias)
+    ]
+    shown += [array for grad in grads for array in grad]
+    return [array.tobytes() for array in shown]
+
+
+def held(net):
+    """Position: value, of each layer."""
+    return [
+        dict(zip(csr.flat(la.weight).tolist(), la.weight.data.tolist(), strict=True))
+        for la in net.sparse_layers
+    ]
+
+
+SITUATIONS = {
+    "ordinary": {},
+    "float32": {"dtype": np.float32},
+    "ties": {"kinds": ("ties", "ties")},
+    "empty layer": {"kinds": ("ordinary", "empty")},
+    "all empty": {"kinds": ("empty", "empty")},
+    "full layer": {"kinds": ("full", "ordinary")},
+    "all full": {"kinds": ("full", "full")},
+    "one connection": {"kinds": ("one", "one")},
+    "no gradient": {"dead": True},
+    "no gradient, one and full": {"kinds": ("one", "full"), "dead": True},
+}
+every_situation = pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
+every_fraction = pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+
+
+@every_method
+def test_a_method_is_a_frozen_dataclass(cls, options):
+    assert issubclass(cls, Method)
+    assert dataclasses.is_dataclass(cls)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        cls(**options).anything = 1
+
+
+@every_method
+def test_methods_with_equal_settings_are_equal(cls, options):
+    assert cls(**options) == cls(**options)
+    assert made(cls, options) == made(cls, options)
+    assert hash(cls(**options)) == hash(cls(**options))
+
+
+@every_method
+def test_binding_twice_is_binding_once(cls, options):
+    assert made(cls, options).bind(RUN) == made(cls, options)
+
+
+@every_method
+def test_no_event_is_due_in_the_last_step(cls, options):
+    # Nothing would train what has grown.
+    assert not made(cls, options).due(RUN.steps)
+
+
+@every_method
+def test_the_event_that_replaces_updates_is_a_truth_value(cls, options):
+    assert type(made(cls, options).replaces_update) is bool
+
+
+@every_method
+@every_situation
+@every_fraction
+def test_there_is_one_rewiring_for_each_sparse_layer(cls, options, situation, fraction):
+    net, grads = arranged(**situation)
+    rewires, _ = asked(made(cls, options, fraction), net, grads)
+    assert len(rewires) == 2
+    assert all(type(rewire) is csr.Rewire for rewire in rewires)
+
+
+@every_method
+@every_situation
+@every_fraction
+def test_a_method_changes_nothing_it_is_shown(cls, options, situation, fraction):
+    net, grads = arranged(**situation)
+    before = snapshot(net, grads)
+    asked(made(cls, options, fraction), net, grads)
+    assert snapshot(net, grads) == before
+
+
+@every_method
+@every_situation
+@every_fraction
+def test_the_result_is_canonical(cls, options, situation, fraction):
+    net, grads = arranged(**situation)
+    dtype = net.dtype
+    net.restructure(asked(made(cls, options, fraction), net, grads)[0])
+    for layer in net.sparse_layers:
+        weight = csr.check(layer.weight)
+        assert weight.has_canonical_format
+        assert weight.dtype == dtype
+        assert not (weight.indices.flags.writeable or weight.indptr.flags.writeable)
+        assert weight.data.flags.writeable
+
+
+@every_method
+@every_situation
+@every_fraction
+def test_every_layer_keeps_its_count(cls, options, situation, fraction):
+    net, grads = arranged(**situation)
+    before = net.connections
+    net.restructure(asked(made(cls, options, fraction), net, grads)[0])
+    assert net.connections == before
+
+
+@every_method
+@every_situation
+@every_fraction
+def test_survivors_keep_their_bits(cls, options, situation, fraction):
+    net, grads = arranged(**situation)
+    before = held(net)
+    positions = [csr.flat(layer.weight) for layer in net.sparse_layers]
+    rewires, _ = asked(made(cls, options, fraction), net, grads)
+    net.restructure(rewires)
+    for old, new, at, rewire in zip(before, held(net), positions, rewires, strict=True):
+        dropped = set(at[rewire.drop].tolist())
+        survivors = set(old) - dropped
+        assert {p: new[p] for p in survivors} == {p: old[p] for p in survivors}
+        assert set(new) - survivors == set(rewire.grow.tolist())
+
+
+@every_method
+@every_situation
+def test_grown_weights_have_the_dtype_of_the_layer(cls, options, situation):
+    net, grads = arranged(**situation)
+    rewires, _ = asked(made(cls, options, 0.5), net, grads)
+    assert {rewire.values.dtype for rewire in rewires} == {net.dtype}
+
+
+@every_method
+@every_situation
+def test_a_fraction_of_zero_changes_nothing(cls, options, situation):
+    net, grads = arranged(**situation)
+    before = snapshot(net, grads)
+    net.restructure(asked(made(cls, options, 0.0), net, grads)[0])
+    assert snapshot(net, grads) == before
+
+
+@every_method
+@every_situation
+@every_fraction
+def test_the_same_seed_gives_the_same_event(cls, options, situation, fraction):
+    results = [
+        asked(made(cls, options, fraction), *arranged(**situation))[0] for _ in range(2)
+    ]
+    assert same(*results)
+
+
+@every_method
+def test_no_global_random_state_is_read_or_moved(cls, options):
+    before = np.random.get_state()  # noqa: NPY002  (the state that nobody may touch)
+    results = [asked(made(cls, options, 0.5), *arranged())[0]]
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[2:] == after[2:]
+    np.testing.assert_array_equal(before[1], after[1])
+    np.random.random(3)  # noqa: NPY002
+    results.append(asked(made(cls, options, 0.5), *arranged())[0])
+    assert same(*results)
+
+
+@every_method
+@pytest.mark.parametrize("other", ["empty", "full", "one", "ties"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_layer_is_rewired_the_same_whatever_the_other_holds(cls, options, which, other):
+    # Hence also whatever the order in which a method goes through the layers.
+    kinds = ["ordinary", "ordinary"]
+    net, grads = arranged(kinds)
+    kinds[1 - which] = other
+    twin, twin_grads = arranged(kinds)
+    layers = list(twin.layers)
+    layers[2 * which] = net.layers[2 * which]
+    mixed = list(twin_grads)
+    mixed[which] = grads[which]
+    method = made(cls, options, 0.5)
+    ref = asked(method, net, grads)[0][which]
+    comp = asked(method, Network(layers), mixed)[0][which]
+    assert same([ref], [comp])
+
+
+@every_method
+def test_a_layer_more_moves_no_draw_of_the_layers_before(cls, options):
+    net, grads = arranged()
+    first, relu, second = net.layers
+    shorter = Network([first, relu, second])
+    rng = np.random.default_rng(373)
+    third = Linear(layer_of("ordinary", (3, 4), rng, np.float64))
+    longer = Network([first, relu, second, third])
+    _, more = longer.gradients(tiles.pack(rng.random((11, 6))), rng.integers(0, 3, 11))
+    method = made(cls, options, 0.5)
+    ref = asked(method, shorter, grads)[0]
+    comp = asked(method, longer, (*grads, longer.sparse_gradients(more)[-1]))[0]
+    assert same(ref, comp[:2])
+
+
+@every_method
+@every_situation
+def test_event_may_follow_event(cls, options, situation):
+    net, grads = arranged(**situation)
+    before, method = net.connections, made(cls, options, 0.5)
+    beginning, *streams = np.random.default_rng(379).spawn(6)
+    state = method.init(net, beginning)
+    for step, rng in enumerate(streams, start=1):
+        rng_x = np.random.default_rng(step + 400)
+        x = rng_x.standard_normal((9, 6)).astype(net.dtype)
+        grads = net.sparse_gradients(net.gradients(tiles.pack(x), rng_x.integers(0, 4, 9))[1])
+        state = method.observe(grads, state)
+        rewires, state = method.rewire(net, grads, state, step, rng)
+        state = method.follow(state, net.restructure(rewires))
+    assert net.connections == before
+
+
+FRACTIONS = [c for c in ALL.values() if "drop_fraction" in {f.name for f in dataclasses.fields(c)}]
+
+
+@pytest.mark.parametrize("cls", FRACTIONS)
+@pytest.mark.parametrize("value", [-0.5, 1.5, float("nan")])
+def test_a_schedule_that_leaves_the_bounds_is_refused_when_it_does(cls, value):
+    net, grads = arranged()
+    method = cls(drop_fraction=lambda step: value).bind(RUN)
+    message = rf"^{cls.__name__}: drop_fraction must be in \[0, 1\], got {value} at step {STEP}$"
+    with pytest.raises(ValueError, match=message):
+        asked(method, net, grads)
+
+
+@pytest.mark.parametrize("cls", FRACTIONS)
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64])
+def test_a_number_of_numpy_is_a_drop_fraction(cls, kind):
+    net, grads = arranged()
+    ref = asked(cls(drop_fraction=1.0).bind(RUN), net, grads)[0]
+    comp = asked(cls(drop_fraction=kind(1)).bind(RUN), net, grads)[0]
+    assert same(ref, comp)
+
+
+# ---------------------------------------------------------------- whole trainings
+
+
+@st.composite
+def schedules_of_fractions(draw):
+    initial = draw(st.sampled_from([0.0, 0.05, 0.3, 0.9, 1.0]))
+    kind = draw(st.sampled_from(["number", "cosine", "linear", "cubic", "own"]))
+    return {
+        "number": initial,
+        "cosine": schedules.Cosine(initial, 9),
+        "linear": schedules.Linear(initial, 5),
+        "cubic": schedules.cubic(initial, 12),
+        "own": lambda step: initial if step % 3 else 1.0,
+    }[kind]
+
+
+@st.composite
+def trainings(draw):
+    """Structure, data, optimizer and settings of a short training."""
+    rng = np.random.default_rng(draw(st.integers(2, 2**32)))
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    sizes = draw(st.lists(st.integers(1, 9), min_size=2, max_size=4))
+    weights = []
+    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        size = n_in * n_out
+        n = round(size * draw(st.sampled_from([0.0, 0.1, 0.4, 0.9, 1.0])))
+        positions = np.sort(rng.permutation(size)[:n])
+        values = rng.standard_normal(n) * draw(st.sampled_from([0.0, 1.0]))
+        weights.append(csr.from_positions((n_out, n_in), positions, values.astype(dtype)))
+    layers = [part for weight in weights for part in (Linear(weight), ReLU())][:-1]
+    n = draw(st.integers(1, 20))
+    scale = draw(st.sampled_from([0.0, 1.0, 30.0]))
+    data = scale * rng.standard_normal((n, sizes[0])), rng.integers(0, sizes[-1], n)
+    optimizer = draw(
+        st.sampled_from([optim.sgd(0.01), optim.sgd(0.01, 0.9, True, 0.1), optim.adam(0.01)])
+    )
+    return Network(layers), data, optimizer, draw(schedules_of_fractions()), rng
+
+
+@every_method
+@settings(deadline=None, max_examples=40)
+@given(training=trainings(), every=st.integers(1, 4), batch_size=st.integers(1, 9))
+def test_a_training_never_changes_a_count(cls, options, training, every, batch_size):
+    net, data, optimizer, fraction, rng = training
+    before = net.connections
+    offered = {"drop_fraction": fraction, "every": every, "stop": 50}
+    fields = {field.name for field in dataclasses.fields(cls)}
+    history = fit(
+        net,
+        data,
+        method=cls(**{k: v for k, v in offered.items() if k in fields}, **options),
+        optimizer=optimizer,
+        epochs=3,
+        batch_size=batch_size,
+        rng=rng,
+    )
+    assert net.connections == before
+    assert {record.connections for record in history.epochs} == {before}
+    assert all(event.connections == before[event.layer] for event in history.events)
+    assert all(len(event.dropped) == len(event.grown) for event in history.events)
+    for layer in net.sparse_layers:
+        assert csr.check(layer.weight).has_canonical_format

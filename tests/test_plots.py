@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from sparse_ref import plots
+
+
+def line_data(ax):
+    return {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+
+
+def test_a_learning_curve_is_the_mean_over_seeds():
+    values = np.array([[0.1, 0.5], [0.3, 0.7]])
+    figure = plots.learning_curves({"density 0.1": {"set": values}}, "accuracy")
+    (ax,) = figure.axes
+    np.testing.assert_allclose(line_data(ax)["set"], [0.2, 0.6])
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("density 0.1", "epoch", "accuracy")
+
+
+def test_the_band_goes_from_the_least_to_the_most():
+    values = np.array([[0.1, 0.5], [0.3, 0.7]])
+    (ax,) = plots.learning_curves({"p": {"set": values}}, "accuracy").axes
+    box = ax.collections[0].get_paths()[0].get_extents()
+    np.testing.assert_allclose([box.ymin, box.ymax], [0.1, 0.7])
+
+
+def test_a_method_has_one_look_in_all_panels():
+    curves = {name: np.zeros((1, 2)) for name in ("dense", "set")}
+    figure = plots.learning_curves({"a": curves, "b": {"set": curves["set"]}}, "accuracy")
+    one, two = figure.axes
+    assert one.get_lines()[1].get_color() == two.get_lines()[0].get_color()
+
+
+def test_layer_densities_start_before_training():
+    densities = np.array([[0.1, 1.0], [0.2, 0.9], [0.3, 0.8]])
+    (ax,) = plots.layer_densities({"p": densities}).axes
+    np.testing.assert_array_equal(ax.get_lines()[0].get_xdata(), [0, 1, 2])
+    np.testing.assert_array_equal(line_data(ax)["layer 2"], [1.0, 0.9, 0.8])
+
+
+def test_an_empty_layer_can_be_drawn():
+    (ax,) = plots.layer_densities({"p": np.zeros((2, 1))}).axes
+    assert ax.get_ylim()[0] == 0 == ax.get_lines()[0].get_ydata()[0]
+
+
+@pytest.mark.parametrize(("panels", "rows"), [(1, 1), (4, 1), (5, 2), (6, 2), (9, 3)])
+def test_panels_fill_few_rows_evenly(panels, rows):
+    figure = plots.layer_densities({str(k): np.full((2, 1), 0.5) for k in range(panels)})
+    tops = {round(ax.get_subplotspec().rowspan.start) for ax in figure.axes}
+    assert len(tops) == rows
+
+
+def test_the_images_of_a_row_share_one_colour_scale():
+    images = {"before": np.full((2, 2), 1.0), "after": np.full((2, 2), 9.0)}
+    figure = plots.input_connections({"density 0.1": images}, example=np.eye(2))
+    shown = [ax.get_images()[0] for ax in figure.axes if ax.get_images()]
+    assert len(shown) == 3
+    assert shown[1].get_clim() == shown[2].get_clim() == (0, 9)
+    np.testing.assert_array_equal(shown[2].get_array(), images["after"])
+
+
+def test_colours_differ():
+    assert len(set(plots.COLOURS)) == len(plots.COLOURS)

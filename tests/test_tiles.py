@@ -1,0 +1,101 @@
+"""The layout of activations: what goes in comes out, padded with zeros, on cache lines."""
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sparse_ref import tiles
+
+DTYPES = (np.float32, np.float64)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+batches = given(n=st.integers(1, 150), features=st.integers(1, 5), dtype=st.sampled_from(DTYPES))
+
+
+def examples(n, features, dtype=np.float64):
+    """Numbers that are all different and none of them 0."""
+    return np.arange(1, n * features + 1, dtype=dtype).reshape(n, features)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "n", "width"),
+    [
+        # the narrowest that holds n, else the widest
+        (np.float32, 1, 16),
+        (np.float32, 16, 16),
+        (np.float32, 17, 32),
+        (np.float32, 32, 32),
+        (np.float32, 33, 64),
+        (np.float32, 1000, 64),
+        (np.float64, 1, 8),
+        (np.float64, 8, 8),
+        (np.float64, 9, 16),
+        (np.float64, 16, 16),
+        (np.float64, 17, 32),
+        (np.float64, 1000, 32),
+    ],
+)
+def test_width_for(dtype, n, width):
+    assert tiles.width_for(n, dtype) == width
+
+
+@batches
+@settings(deadline=None, max_examples=60)
+def test_pack_puts_example_e_at_tile_e_over_width(n, features, dtype):
+    x = examples(n, features, dtype)
+    ref = naive.pack(x, tiles.width_for(n, dtype))
+    comp = tiles.pack(x)
+    np.testing.assert_array_equal(ref, comp, strict=True)
+
+
+@batches
+@settings(deadline=None, max_examples=60)
+def test_unpack_undoes_pack(n, features, dtype):
+    x = examples(n, features, dtype)
+    np.testing.assert_array_equal(x, tiles.unpack(tiles.pack(x), n), strict=True)
+
+
+@given(order=st.lists(st.integers(0, 9), max_size=70))
+@settings(deadline=None, max_examples=60)
+def test_pack_takes_the_examples_of_an_order(order):
+    x, order = examples(10, 3), np.array(order, np.int64)
+    np.testing.assert_array_equal(x[order], tiles.unpack(tiles.pack(x, order), len(order)))
+
+
+@batches
+@settings(deadline=None, max_examples=40)
+def test_padding_is_zero(n, features, dtype):
+    packed = tiles.pack(examples(n, features, dtype))
+    everything = tiles.unpack(packed, packed.shape[0] * packed.shape[2])
+    np.testing.assert_array_equal(everything[n:], 0)
+
+
+def test_unpack_gives_memory_of_its_own_order():
+    assert tiles.unpack(tiles.pack(examples(20, 3)), 20).flags.c_contiguous
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", [(1,), (3, 5, 16), (2, 784, 64), (0, 4, 8), (7, 1, 8)])
+def test_empty_starts_on_a_cache_line(shape, dtype):
+    kept = [tiles.empty(shape, dtype) for _ in range(8)]  # several: one may be aligned by luck
+    assert {array.ctypes.data % 64 for array in kept} == {0}
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", [(1,), (3, 5, 16), (0, 4, 8)])
+def test_empty_has_the_shape_and_dtype_asked_for(shape, dtype):
+    array = tiles.empty(shape, dtype)
+    assert (array.shape, array.dtype, array.flags.c_contiguous) == (shape, dtype, True)
+
+
+def test_empty_arrays_do_not_share_memory():
+    assert not np.shares_memory(tiles.empty((5, 3), np.float32), tiles.empty((5, 3), np.float32))
+
+
+def test_pack_starts_on_a_cache_line():
+    assert {tiles.pack(examples(n, 3)).ctypes.data % 64 for n in range(1, 20)} == {0}
+
+
+def test_no_examples_make_no_tiles():
+    assert tiles.pack(np.empty((0, 3))).shape == (0, 3, 8)
