@@ -8,6 +8,7 @@ other per-connection array. Buffers are changed in place; the state that went in
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -221,7 +222,7 @@ def adam(
 
 
 def _checked(who, learning_rate, weight_decay, decay):
-    if isinstance(learning_rate, int | float) and not 0 <= learning_rate < np.inf:
+    if isinstance(learning_rate, Real) and not 0 <= float(learning_rate) < np.inf:
         raise ValueError(f"{who}: learning_rate must be at least 0, got {learning_rate}")
     if not 0 <= weight_decay < np.inf:
         raise ValueError(f"{who}: weight_decay must be at least 0, got {weight_decay}")

@@ -23,8 +23,6 @@ from sparse_ref.allocation import (
     uniform,
 )
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 LENET_300_100 = [(300, 784), (100, 300), (10, 100)]
 LENET_5 = [(20, 1, 5, 5), (50, 20, 5, 5), (500, 800), (10, 500)]

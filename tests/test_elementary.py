@@ -89,7 +89,7 @@ def test_exp_is_within_2_units_of_the_c_library(x):
     assert units_apart(ref, comp) <= 2
 
 
-@given(x=st.floats(-750, 710))
+@given(x=st.floats(-750, 709.78))
 @settings(deadline=None, max_examples=1000)
 def test_exp_is_within_2_units_everywhere(x):
     assert units_apart(c_exp(x), elementary.exp(x)) <= 2
@@ -149,8 +149,8 @@ def test_log_of_a_negative_number_is_nan(x):
 
 
 def test_exp_does_not_fall():
-    # Steps of 1e-3 raise exp by many units in the last place, far more than its error.
-    values = [elementary.exp(x) for x in np.arange(-740, 709, 0.05)]
+    # Steps of 0.01 raise exp by many units in the last place, far more than its error.
+    values = [elementary.exp(x) for x in np.arange(-740, 709, 0.01)]
     assert all(a <= b for a, b in zip(values[:-1], values[1:], strict=True))
 
 

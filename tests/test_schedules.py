@@ -24,8 +24,6 @@ from sparse_ref.schedules import (
     cubic,
 )
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 decays = pytest.mark.parametrize(
     "make",

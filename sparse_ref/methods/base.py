@@ -9,6 +9,7 @@ the place of the optimizer's step, otherwise it follows it.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.network import Network
+from sparse_ref.schedules import Schedule, as_schedule
 
 
 class Run(NamedTuple):
@@ -82,18 +84,26 @@ def count(fraction: float, nnz: int) -> int:
     return min(nnz, int(fraction * nnz))
 
 
+def fraction_at(who: str, drop_fraction: float | Schedule, step: int) -> float:
+    """The drop fraction at a step; refused if a schedule leaves [0, 1]."""
+    fraction = as_schedule(drop_fraction)(step)
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"{who}: drop_fraction must be in [0, 1], got {fraction} at step {step}")
+    return fraction
+
+
 def check_fraction(who: str, fraction: Any) -> None:
-    """Refuse a constant drop fraction outside [0, 1]; a schedule answers for itself."""
-    if isinstance(fraction, int | float) and not 0 <= fraction <= 1:
+    """Refuse a constant drop fraction outside [0, 1]; `fraction_at` checks a schedule's values."""
+    if isinstance(fraction, Real) and not 0 <= float(fraction) <= 1:
         raise ValueError(f"{who}: drop_fraction must be in [0, 1], got {fraction}")
-    if not isinstance(fraction, int | float) and not callable(fraction):
+    if not isinstance(fraction, Real) and not callable(fraction):
         raise TypeError(
             f"{who}: drop_fraction must be a number or a schedule, got {type(fraction).__name__}"
         )
 
 
-def check_every(who: str, every: int | None, stop: int | None) -> None:
+def check_steps(who: str, **steps: int | None) -> None:
     """Refuse intervals that are not whole positive numbers of steps."""
-    for name, value in (("every", every), ("stop", stop)):
-        if value is not None and (not isinstance(value, int | np.integer) or value < 1):
+    for name, value in steps.items():
+        if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{who}: {name} must be a positive whole number of steps, got {value}")

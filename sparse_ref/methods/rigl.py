@@ -27,12 +27,13 @@ from scipy.sparse import csr_array
 from sparse_ref import csr
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
-from sparse_ref.methods.base import Method, Run, check_every, check_fraction, count
+from sparse_ref.methods.base import Method, Run, check_fraction, check_steps, count, fraction_at
 from sparse_ref.network import Network
-from sparse_ref.schedules import Cosine, Every, Schedule, as_schedule
+from sparse_ref.schedules import Cosine, Every, Schedule
 from sparse_ref.selection import largest_absent, smallest
 
 REGROW = ("keep", "reinit", "forbid")
+CANDIDATES = ("allow", "forbid")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class RigL(Method):
 
     def __post_init__(self):
         check_fraction("RigL", self.drop_fraction)
-        check_every("RigL", self.every, self.stop)
-        _check_regrow(self.regrow)
+        check_steps("RigL", every=self.every)
+        if self.stop is not None:
+            check_steps("RigL", stop=self.stop)
+        _check_name("regrow", self.regrow, REGROW)
 
     def bind(self, run: Run) -> "RigL":
         """Fill in `stop` and the cosine that ends there."""
@@ -84,7 +87,7 @@ class RigL(Method):
         rng: np.random.Generator,
     ) -> tuple[tuple[Rewire, ...], Any]:
         """Each layer by itself; draws nothing."""
-        fraction = as_schedule(self.drop_fraction)(step)
+        fraction = fraction_at("RigL", self.drop_fraction, step)
         weights = [layer.weight for layer in net.sparse_layers]
         rewires = (
             rewire_layer(weight, grad, count(fraction, weight.nnz), regrow=self.regrow)
@@ -111,7 +114,7 @@ def rewire_layer(
         list of the result. ``reinit`` makes it a new connection at 0. ``forbid`` does not let it be
         chosen; where fewer than k positions are free, k is cut to them.
     """
-    _check_regrow(regrow)
+    _check_name("regrow", regrow, REGROW)
     drop, grow = choose(weight, grad, n_drop, "forbid" if regrow == "forbid" else "allow")
     if regrow == "keep":
         dropped = csr.flat(weight)[drop]
@@ -136,18 +139,17 @@ def choose(
     drop : (k,) int64 slots, ascending
     grow : (k,) int64 flat positions, ascending
     """
-    freed = None
+    _check_name("candidates", candidates, CANDIDATES)
     if candidates == "forbid":
         n_drop = min(n_drop, weight.shape[0] * weight.shape[1] - weight.nnz)
     drop = smallest(np.abs(weight.data), n_drop)  # I_drop = ArgTopK(-|θ|, k)
-    if candidates == "allow":
-        freed = drop
+    freed = drop if candidates == "allow" else None
     grow = largest_absent(
         weight, grad, n_drop, freed
     )  # I_grow = ArgTopK(|∇_θ L|, k), i ∉ θ \ I_drop
     return drop, grow
 
 
-def _check_regrow(regrow):
-    if regrow not in REGROW:
-        raise ValueError(f"RigL: regrow must be one of {list(REGROW)}, got {regrow!r}")
+def _check_name(option, name, known):
+    if name not in known:
+        raise ValueError(f"RigL: {option} must be one of {list(known)}, got {name!r}")

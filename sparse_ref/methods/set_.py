@@ -24,9 +24,9 @@ from scipy.sparse import csr_array
 
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
-from sparse_ref.methods.base import Method, Run, check_every, check_fraction, count
+from sparse_ref.methods.base import Method, Run, check_fraction, check_steps, count, fraction_at
 from sparse_ref.network import Network
-from sparse_ref.schedules import Every, Schedule, as_schedule
+from sparse_ref.schedules import Every, Schedule
 from sparse_ref.selection import random_absent, smallest
 
 
@@ -53,7 +53,8 @@ class SET(Method):
 
     def __post_init__(self):
         check_fraction("SET", self.drop_fraction)
-        check_every("SET", self.every, self.stop)
+        given = {"every": self.every, "stop": self.stop}
+        check_steps("SET", **{name: n for name, n in given.items() if n is not None})
         if not 0 <= self.grow_std < np.inf:
             raise ValueError(f"SET: grow_std must be at least 0, got {self.grow_std}")
 
@@ -75,7 +76,7 @@ class SET(Method):
         rng: np.random.Generator,
     ) -> tuple[tuple[Rewire, ...], Any]:
         """Each layer by itself, from its own stream."""
-        fraction = as_schedule(self.drop_fraction)(step)
+        fraction = fraction_at("SET", self.drop_fraction, step)
         weights = [layer.weight for layer in net.sparse_layers]
         rewires = (
             rewire_layer(weight, count(fraction, weight.nnz), stream, self.grow_std)
