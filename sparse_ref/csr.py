@@ -75,13 +75,14 @@ def from_positions(shape: tuple[int, int], positions: np.ndarray, values: np.nda
         Weights in the order of `positions`; copied.
     """
     n_out, n_in = shape
-    positions = np.asarray(positions, np.int64)
+    positions = _integers("from_positions", "positions", positions)
     values = np.array(values)
     _require_float("from_positions", "values", values.dtype)
-    if positions.shape != values.shape or positions.ndim != 1:
+    if positions.shape != values.shape:
         raise ValueError(
             "from_positions: positions and values must be one-dimensional and equally long, got "
-            f"shapes {positions.shape} and {values.shape}"
+            "shapes "
+            f"{positions.shape} and {values.shape}"
         )
     _require_ascending("from_positions", "positions", positions, n_out * n_in)
     rows, columns = np.divmod(positions, n_in)
@@ -125,8 +126,12 @@ def check(weight: csr_array, who: str = "check") -> csr_array:
             f"got {type(weight).__name__}"
         )
     _require_float(who, "weight", weight.dtype)
-    counts = np.diff(weight.indptr)
-    if weight.indptr[0] != 0 or (counts.size and counts.min() < 0):
+    n_out = weight.shape[0]
+    if len(weight.indptr) != n_out + 1:
+        raise ValueError(
+            f"{who}: indptr must have n_out + 1 = {n_out + 1} entries, got {len(weight.indptr)}"
+        )
+    if weight.indptr[0] != 0 or np.any(np.diff(weight.indptr) < 0):
         raise ValueError(f"{who}: indptr must start at 0 and never fall, got {weight.indptr}")
     if not weight.indptr[-1] == len(weight.indices) == len(weight.data):
         raise ValueError(
@@ -232,9 +237,10 @@ def _frozen(data, indices, indptr, shape):
 
 
 def _checked(weight, rewire):
-    drop = _integers("drop", rewire.drop)
-    grow = _integers("grow", rewire.grow)
-    values = np.asarray(rewire.values)
+    drop = _integers("apply", "drop", rewire.drop)
+    grow = _integers("apply", "grow", rewire.grow)
+    with np.errstate(over="ignore"):  # what the dtype cannot hold becomes inf and is refused below
+        values = np.asarray(rewire.values).astype(weight.dtype)
     _require_ascending("apply", "drop slots", drop, weight.nnz)
     _require_ascending("apply", "grow positions", grow, weight.shape[0] * weight.shape[1])
     if values.shape != grow.shape:
@@ -244,14 +250,16 @@ def _checked(weight, rewire):
         )
     if not np.isfinite(values).all():
         raise ValueError(f"apply: values must be finite, got {values[~np.isfinite(values)][0]}")
-    return drop, grow, values.astype(weight.dtype)
+    return drop, grow, values
 
 
-def _integers(name, array):
+def _integers(who, name, array):
     array = np.asarray(array)
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(f"apply: {name} must hold integers, got dtype {array.dtype}")
-    return array.astype(np.int64).reshape(-1)
+        raise TypeError(f"{who}: {name} must hold integers, got dtype {array.dtype}")
+    if array.ndim != 1:
+        raise ValueError(f"{who}: {name} must be one-dimensional, got shape {array.shape}")
+    return array.astype(np.int64)
 
 
 def _require_absent(weight, kept, grow):

@@ -18,7 +18,7 @@ from numba import njit
 LN2_HIGH = 6.93147180369123816490e-01  # ln 2 to 33 bits: k * LN2_HIGH is exact for |k| < 2^20
 LN2_LOW = 1.90821492927058770002e-10
 INVERSE_LN2 = 1.44269504088896338700e00
-EXP_OVERFLOW = 709.782712893384
+EXP_LARGEST = 709.782712893384  # the last argument whose exponential is finite
 EXP_UNDERFLOW = -745.2
 EXP_COEFFICIENTS = tuple(1.0 / math.factorial(n) for n in range(13, 1, -1))
 SQRT_HALF = 0.7071067811865476
@@ -27,7 +27,7 @@ SQRT_HALF = 0.7071067811865476
 @njit(cache=True)
 def exp(x: float) -> float:
     """E to the power of the float64 `x`."""
-    if not EXP_UNDERFLOW < x < EXP_OVERFLOW:
+    if not EXP_UNDERFLOW < x <= EXP_LARGEST:
         return x if x != x else (math.inf if x > 0 else 0.0)
     k = math.floor(x * INVERSE_LN2 + 0.5)
     r = (x - k * LN2_HIGH) - k * LN2_LOW

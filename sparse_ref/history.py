@@ -2,12 +2,19 @@
 
 import json
 import os
-import tempfile
+import secrets
+import zlib
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
+
+# What reading a damaged or foreign file can raise, NumPy's and zipfile's together.
+DAMAGE = (ValueError, LookupError, TypeError, OSError, EOFError)
+DAMAGE += (BadZipFile, zlib.error, NotImplementedError)
 
 
 class Step(NamedTuple):
@@ -59,13 +66,13 @@ class History:
         """Write all records to one ``.npz`` file, atomically, without pickle."""
         path = Path(path)
         arrays = _to_arrays(self)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with open(part, "xb") as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
-            os.replace(name, path)
+            os.replace(part, path)
         except BaseException:
-            os.unlink(name)
+            part.unlink(missing_ok=True)
             raise
 
     @classmethod
@@ -83,9 +90,9 @@ class History:
         if not path.is_file():
             raise FileNotFoundError(f"History.load: no file {path.name} in {path.parent.resolve()}")
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return _from_arrays(dict(file))
-        except (ValueError, KeyError, OSError, EOFError) as error:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return _from_arrays(arrays)
+        except DAMAGE as error:
             raise ValueError(f"History.load: {path} is not a saved history ({error})") from error
 
 
@@ -101,43 +108,47 @@ def first_difference(a: History, b: History) -> str | None:
     >>> first_difference(one, two)
     'step 2: only the second history has it'
     """
-    for step in sorted(set(_by_step(a)) | set(_by_step(b))):
-        found = _compare_step(step, _by_step(a).get(step), _by_step(b).get(step))
-        if found:
-            return found
-        found = _compare_events(step, _events_at(a, step), _events_at(b, step))
+    steps_a, steps_b = _by_step(a.steps), _by_step(b.steps)
+    events_a, events_b = _by_step(a.events), _by_step(b.events)
+    for step in sorted({*steps_a, *steps_b, *events_a, *events_b}):
+        found = _compare_step(step, steps_a[step], steps_b[step])
+        found = found or _compare_events(step, events_a[step], events_b[step])
         if found:
             return found
     return _compare_epochs(a.epochs, b.epochs)
 
 
-def _by_step(history):
-    return {record.step: record for record in history.steps}
-
-
-def _events_at(history, step):
-    return {event.layer: event for event in history.events if event.step == step}
+def _by_step(records):
+    """The records of each step; an empty list for a step without."""
+    groups = defaultdict(list)
+    for record in records:
+        groups[record.step].append(record)
+    return groups
 
 
 def _compare_step(step, a, b):
-    if a is None or b is None:
-        return f"step {step}: only the {'second' if a is None else 'first'} history has it"
-    for name in ("loss", "learning_rate"):
-        if getattr(a, name) != getattr(b, name):
-            words = name.replace("_", " ")
-            return f"step {step}: {words} {getattr(a, name)!r} against {getattr(b, name)!r}"
+    if len(a) != len(b):
+        return f"step {step}: only the {'second' if len(a) < len(b) else 'first'} history has it"
+    for one, two in zip(a, b, strict=True):
+        for name in ("loss", "learning_rate"):
+            x, y = getattr(one, name), getattr(two, name)
+            if x != y:
+                return f"step {step}: {name.replace('_', ' ')} {x!r} against {y!r}"
     return None
 
 
 def _compare_events(step, a, b):
+    a, b = ({event.layer: event for event in events} for events in (a, b))
     for layer in sorted(set(a) | set(b)):
+        where = f"step {step}, layer {layer}:"
         if layer not in a or layer not in b:
-            which = "second" if layer not in a else "first"
-            return f"step {step}, layer {layer}: only the {which} history rewires"
+            return f"{where} only the {'second' if layer not in a else 'first'} history rewires"
         for name in ("dropped", "grown"):
             one, two = getattr(a[layer], name), getattr(b[layer], name)
             if not np.array_equal(one, two):
-                return f"step {step}, layer {layer}: {name} {_set_difference(one, two)}"
+                return f"{where} {name} {_set_difference(one, two)}"
+        if a[layer].connections != b[layer].connections:
+            return f"{where} connections {a[layer].connections} against {b[layer].connections}"
     return None
 
 
@@ -167,20 +178,29 @@ def _to_arrays(history):
         "optimizer_bytes": history.optimizer_bytes,
     }
     return {
-        "records": np.frombuffer(json.dumps(scalars).encode(), np.uint8),
+        "records": np.frombuffer(json.dumps(scalars, default=_plain).encode(), np.uint8),
         "dropped": np.concatenate([np.empty(0, np.int64), *(e.dropped for e in events)]),
         "grown": np.concatenate([np.empty(0, np.int64), *(e.grown for e in events)]),
     }
 
 
+def _plain(number):
+    if isinstance(number, np.generic):
+        return number.item()
+    raise TypeError(f"History.save: records must hold numbers, got {number!r}")
+
+
 def _from_arrays(arrays):
     scalars = json.loads(arrays["records"].tobytes().decode())
+    all_dropped, all_grown = arrays["dropped"], arrays["grown"]
     events, at_drop, at_grow = [], 0, 0
     for step, layer, n_drop, n_grow, connections in scalars["events"]:
-        dropped = arrays["dropped"][at_drop : at_drop + n_drop]
-        grown = arrays["grown"][at_grow : at_grow + n_grow]
+        dropped = all_dropped[at_drop : at_drop + n_drop]
+        grown = all_grown[at_grow : at_grow + n_grow]
         events.append(Event(step, layer, dropped, grown, connections))
         at_drop, at_grow = at_drop + n_drop, at_grow + n_grow
+    if (at_drop, at_grow) != (len(all_dropped), len(all_grown)):
+        raise ValueError("its positions are not as many as its events say")
     epochs = [Epoch(e, a, b, c, tuple(nnz), s) for e, a, b, c, nnz, s in scalars["epochs"]]
     steps = [Step(*record) for record in scalars["steps"]]
     return History(steps, events, epochs, scalars["optimizer_bytes"])

@@ -86,14 +86,11 @@ def gradient_rows(first: int, delta: np.ndarray, x: np.ndarray, out: np.ndarray)
     _GRADIENT_ROWS[x.shape[2]](first, delta, x, out)
 
 
-def _make_spmm(width):
-    @njit(cache=True)
-    def row(start, stop, indices, data, first, x, x_start):
-        acc = splat(first, width)
-        for k in range(start, stop):
-            acc = fma(data[k], load(x, x_start + indices[k] * width, width), acc)
-        return acc
+# A factory's kernels close over the width alone: Numba's cache on disk does not find again what
+# closes over another compiled function.
 
+
+def _make_spmm(width):
     @njit(parallel=True, cache=True)
     def spmm_tiles(indptr, indices, data, bias, x, out):
         tiles, n_in, n_out = x.shape[0], x.shape[1], out.shape[1]
@@ -101,29 +98,28 @@ def _make_spmm(width):
         for unit in prange(tiles * units):
             t, first = unit // units, (unit % units) * ROWS_PER_UNIT
             for i in range(first, min(first + ROWS_PER_UNIT, n_out)):
-                acc = row(indptr[i], indptr[i + 1], indices, data, bias[i], x, t * n_in * width)
+                acc = splat(bias[i], width)
+                for k in range(indptr[i], indptr[i + 1]):
+                    acc = fma(data[k], load(x, (t * n_in + indices[k]) * width, width), acc)
                 store(out, (t * n_out + i) * width, acc)
 
     return spmm_tiles
 
 
 def _make_sddmm(width):
-    @njit(cache=True)
-    def row(start, stop, indices, d, x, x_start, fresh, out):
-        for k in range(start, stop):
-            value = dot(d, load(x, x_start + indices[k] * width, width))
-            out[k] = value if fresh else out[k] + value
-
     @njit(parallel=True, cache=True)
     def sddmm_tiles(indptr, indices, delta, x, out, bias_out):
         tiles, n_in, n_out = x.shape[0], x.shape[1], delta.shape[1]
         for unit in prange((n_out + ROWS_PER_UNIT - 1) // ROWS_PER_UNIT):
             first = unit * ROWS_PER_UNIT
             for i in range(first, min(first + ROWS_PER_UNIT, n_out)):
+                bias_out[i] = 0
+                out[indptr[i] : indptr[i + 1]] = 0
                 for t in range(tiles):
                     d = load(delta, (t * n_out + i) * width, width)
-                    bias_out[i] = total(d) if t == 0 else bias_out[i] + total(d)
-                    row(indptr[i], indptr[i + 1], indices, d, x, t * n_in * width, t == 0, out)
+                    bias_out[i] += total(d)
+                    for k in range(indptr[i], indptr[i + 1]):
+                        out[k] += dot(d, load(x, (t * n_in + indices[k]) * width, width))
 
     return sddmm_tiles
 
@@ -133,11 +129,11 @@ def _make_gradient_rows(width):
     def gradient_rows_tiles(first, delta, x, out):
         tiles, n_in, n_out = x.shape[0], x.shape[1], delta.shape[1]
         for i in prange(out.shape[0]):
+            out[i] = 0
             for t in range(tiles):
                 d = load(delta, (t * n_out + first + i) * width, width)
                 for j in range(n_in):
-                    value = dot(d, load(x, (t * n_in + j) * width, width))
-                    out[i, j] = value if t == 0 else out[i, j] + value
+                    out[i, j] += dot(d, load(x, (t * n_in + j) * width, width))
 
     return gradient_rows_tiles
 

@@ -39,9 +39,20 @@ def splat(scalar, width):
 
 
 def fma(a, b, c):
-    """``a * b + c`` rounded once; `a` is one number, `b` and `c` are lanes."""
-    wide = np.float64 if c.dtype == np.float32 else c.dtype
-    return (wide(a) * b.astype(wide) + c.astype(wide)).astype(c.dtype)
+    """``a * b + c`` rounded once; `a` is one number, `b` and `c` are lanes.
+
+    In float32 the product is exact in float64; the sum is rounded there to odd, which makes the
+    second rounding harmless (Boldo and Melquiond 2008).
+    """
+    if c.dtype != np.float32:
+        return a * b + c
+    product, c = np.float64(a) * b.astype(np.float64), c.astype(np.float64)
+    value = product + c
+    part = value - product
+    lost = (product - (value - part)) + (c - part)
+    even = value.view(np.int64) & 1 == 0
+    odd = np.nextafter(value, np.where(lost > 0, np.inf, -np.inf))
+    return np.where(even & (lost != 0), odd, value).astype(np.float32)
 
 
 def dot(a, b):
@@ -49,9 +60,8 @@ def dot(a, b):
     lanes = SUM_LANES_BYTES // a.dtype.itemsize
     partial = a[:lanes] * b[:lanes]
     for start in range(lanes, a.size, lanes):
-        wide = np.float64 if a.dtype == np.float32 else a.dtype
         chunk = slice(start, start + lanes)
-        partial = (a[chunk].astype(wide) * b[chunk] + partial).astype(a.dtype)
+        partial = fma(a[chunk], b[chunk], partial)
     return _halve(partial)
 
 
@@ -128,7 +138,7 @@ def _halve_ir(builder, value):
 
 def _chunks(builder, value):
     bits = 32 if isinstance(value.type.element, ir.FloatType) else 64
-    lanes = SUM_LANES_BYTES * 8 // bits
+    lanes = min(SUM_LANES_BYTES * 8 // bits, value.type.count)
     return [_slice(builder, value, s, lanes) for s in range(0, value.type.count, lanes)]
 
 

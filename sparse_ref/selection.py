@@ -175,7 +175,7 @@ def _score_blocks(shape, grad, block_elements):
     read = _block_reader(shape, grad)
     for first in range(0, n_out, rows):
         scores = np.abs(read(first, min(first + rows, n_out))).reshape(-1)
-        _require_numbers("largest_absent", scores)
+        _require_numbers("largest_absent", scores, first * n_in)
         yield first * n_in, scores
 
 
@@ -198,7 +198,7 @@ def _require_count(who, k, n):
         raise ValueError(f"{who}: the count must be in [0, {n}], got {k}")
 
 
-def _require_numbers(who, scores):
+def _require_numbers(who, scores, start=0):
     if np.isnan(scores).any():
-        k = int(np.flatnonzero(np.isnan(scores))[0])
+        k = start + int(np.flatnonzero(np.isnan(scores))[0])
         raise ValueError(f"{who}: scores must be numbers, got nan at index {k}")

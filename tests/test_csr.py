@@ -18,7 +18,7 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 def refuses(kind, message):
     """The whole message, word for word."""
-    return pytest.raises(kind, match="^" + re.escape(message) + "$")
+    return pytest.raises(kind, match=r"^" + re.escape(message) + "$")
 
 
 def hand_weight(dtype=np.float64):
@@ -37,6 +37,10 @@ def hand_weight(dtype=np.float64):
 def rewire(drop=(), grow=(), values=None):
     values = np.zeros(len(grow)) if values is None else np.array(values)
     return Rewire(np.array(drop, np.int64), np.array(grow, np.int64), values)
+
+
+def is_frozen(weight):
+    return not (weight.indices.flags.writeable or weight.indptr.flags.writeable)
 
 
 @st.composite
@@ -67,14 +71,14 @@ def events(draw):
 @given(layer=layers())
 @settings(deadline=None, max_examples=60)
 def test_to_dense_undoes_from_dense(layer):
-    dense, present = layer
+    dense, _ = layer
     np.testing.assert_array_equal(dense, csr.to_dense(csr.from_dense(*layer)), strict=True)
 
 
 @given(layer=layers())
 @settings(deadline=None, max_examples=60)
 def test_pattern_is_what_from_dense_was_given_zeros_included(layer):
-    dense, present = layer
+    _, present = layer
     np.testing.assert_array_equal(present, csr.pattern(csr.from_dense(*layer)), strict=True)
 
 
@@ -220,7 +224,7 @@ def test_from_positions_refuses_fractions_of_positions():
 
 def test_the_pattern_is_read_only():
     weight = hand_weight()
-    assert not (weight.indices.flags.writeable or weight.indptr.flags.writeable)
+    assert is_frozen(weight)
 
 
 def test_the_values_are_not_read_only():
@@ -283,12 +287,12 @@ def test_check_refuses_what_is_no_csr_array(make):
 
 
 def test_check_refuses_a_sparse_vector():
-    with pytest.raises(TypeError, match="^check: weight must be a two-dimensional"):
+    with pytest.raises(TypeError, match=r"^check: weight must be a two-dimensional"):
         csr.check(csr_array(np.ones(3)))
 
 
 def test_check_names_who_asked():
-    with pytest.raises(TypeError, match="^Linear: weight must be"):
+    with pytest.raises(TypeError, match=r"^Linear: weight must be"):
         csr.check(np.ones((2, 2)), "Linear")
 
 
@@ -327,9 +331,9 @@ def test_check_refuses_arrays_that_are_not_canonical(arrays, message):
         csr.check(loose(**arrays))
 
 
-def test_check_refuses_pointers_that_are_too_few():
+def test_check_refuses_too_few_pointers():
     # Rows without pointers would be read from beyond the array by the kernels.
-    with pytest.raises(ValueError, match="^check: indptr"):
+    with pytest.raises(ValueError, match=r"^check: indptr"):
         csr.check(loose((0, 2), (0, 1)))
 
 
@@ -341,7 +345,7 @@ def test_freeze_shares_the_values():
 def test_freeze_makes_the_pattern_read_only_and_leaves_the_original_alone():
     weight = loose()
     frozen = csr.freeze(weight)
-    assert not (frozen.indices.flags.writeable or frozen.indptr.flags.writeable)
+    assert is_frozen(frozen)
     assert weight.indices.flags.writeable
     assert weight.indptr.flags.writeable
     assert not np.shares_memory(frozen.indices, weight.indices)
@@ -378,7 +382,7 @@ def test_apply_returns_a_canonical_weight(event):
     dense, present, change = event
     comp, source = csr.apply(csr.from_dense(dense, present), change)
     csr.check(comp)
-    assert not (comp.indices.flags.writeable or comp.indptr.flags.writeable)
+    assert is_frozen(comp)
     assert source.dtype == np.int64
 
 
@@ -475,7 +479,7 @@ def test_apply_refuses_a_mask_for_integers(name):
 
 def test_apply_refuses_values_that_the_weight_cannot_hold():
     # 1e300 is finite, but not in the float32 of the weight it would go into.
-    with pytest.raises(ValueError, match="^apply: values must be finite"):
+    with pytest.raises(ValueError, match=r"^apply: values must be finite"):
         csr.apply(hand_weight(np.float32), rewire((), [0], [1e300]))
 
 

@@ -1,0 +1,195 @@
+"""The same seed gives the same bytes: again, with more threads, in another process, next year.
+
+Run as a script this file prints the sums of `GOLDEN`, computed in a fresh process::
+
+    python tests/test_determinism.py
+"""
+
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from sparse_ref import History, evaluate, first_difference, fit, models, optim, schedules
+from sparse_ref.methods import SET, RigL, Static
+
+ROOT = Path(__file__).resolve().parent.parent
+METHODS = {
+    "static": (Static(), "relu"),
+    "rigl": (RigL(drop_fraction=0.4, every=3), "relu"),
+    "set": (SET(drop_fraction=0.4, every=3), "relu"),
+    "srelu": (RigL(drop_fraction=0.4, every=3, regrow="reinit"), "srelu"),
+}
+
+# SHA-256 of the structure and the parameters after a training of 12 epochs (`trained`). They are the
+# same on every run, for every number of threads and on every processor. A sum that changes means
+# that the numbers of a training changed: another order of summation, another draw, another
+# choice of connections. That is never an accident to be papered over: find the commit, say in it
+# what changed and why, and only then put in the sums that this file prints as a script.
+GOLDEN = {
+    "rigl float32": "a8cf87316aae8623c33a07eb9bd33613d176a48b11602e0376f4b46958612914",
+    "rigl float64": "2f7003af81ee24d58e323879fad6e2a81f371782d5538821eabfc80cc4c2125e",
+    "set float32": "e8fbb4d0744841c57577c06ae8701931bb571c4899f2c3a0ee91202367e5710a",
+    "set float64": "0e197d11db02c1259f6c11acabd5f22fff10730dbd974a2dcbb4dbb6d8ca1edb",
+    "srelu float32": "ce4229c94eb60dbfb07dfc2b719ac2696fd9967041d79f2e90dde3ce97acc4ee",
+    "srelu float64": "1d60d863d78012f1944a55efe327b7a94f93dfd4db0f7a6010389f71264eec04",
+}
+
+
+def trained(name, dtype, seed=383, optimizer=None):
+    """A small network after a short training on random numbers, and its history."""
+    method, activation = METHODS[name]
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((150, 20)), rng.integers(0, 5, 150)
+    net = models.mlp([20, 40, 30, 5], density=0.3, activation=activation, rng=rng, dtype=dtype)
+    optimizer = optimizer or optim.sgd(schedules.Cosine(0.1, 40), 0.9, True, 1e-3)
+    history = fit(
+        net, (x, y), method=method, optimizer=optimizer, epochs=12, batch_size=40, rng=rng
+    )
+    return net, history
+
+
+def sha256(net):
+    """One sum over structure and parameters; byte order fixed."""
+    digest = hashlib.sha256()
+    for layer in net.sparse_layers:
+        for array in (layer.weight.indptr, layer.weight.indices):
+            digest.update(array.astype("<i8").tobytes())
+    for parameter in net.parameters():
+        digest.update(parameter.value.astype(parameter.value.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def all_sums():
+    """The sums of `GOLDEN`, computed."""
+    pairs = (key.split() for key in GOLDEN)
+    return {f"{name} {dtype}": sha256(trained(name, dtype)[0]) for name, dtype in pairs}
+
+
+def in_a_fresh_process(**environment):
+    """The same from a process of its own."""
+    result = subprocess.run(
+        [sys.executable, __file__],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def threads():
+    """Set the number of Numba's threads; put it back afterwards."""
+    before = numba.get_num_threads()
+    yield numba.set_num_threads
+    numba.set_num_threads(before)
+
+
+every_method = pytest.mark.parametrize("name", METHODS)
+every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+@pytest.mark.parametrize("key", GOLDEN)
+def test_a_short_training_gives_the_bytes_it_always_gave(key):
+    net, history = trained(*key.split())
+    assert sum(len(event.grown) for event in history.events) > 50
+    assert sha256(net) == GOLDEN[key]
+
+
+@every_method
+@every_dtype
+def test_the_same_seed_gives_the_same_bytes(name, dtype):
+    (one, first), (two, second) = trained(name, dtype), trained(name, dtype)
+    assert sha256(one) == sha256(two)
+    assert first_difference(first, second) is None
+
+
+@every_method
+def test_another_seed_gives_other_bytes(name):
+    assert sha256(trained(name, "float32")[0]) != sha256(trained(name, "float32", 389)[0])
+
+
+@every_method
+@every_dtype
+@pytest.mark.parametrize("optimizer", [None, optim.adam(0.01)], ids=["sgd", "adam"])
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+def test_one_and_two_threads_give_the_same_bytes(name, dtype, optimizer, threads):
+    threads(1)
+    one, first = trained(name, dtype, optimizer=optimizer)
+    threads(2)
+    two, second = trained(name, dtype, optimizer=optimizer)
+    assert sha256(one) == sha256(two)
+    assert first_difference(first, second) is None
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_a_fresh_process_with_any_number_of_threads_gives_the_same_bytes(count):
+    assert in_a_fresh_process(NUMBA_NUM_THREADS=count, PYTHONHASHSEED=count) == GOLDEN
+
+
+@pytest.mark.slow
+def test_a_processor_with_less_gives_the_same_bytes(tmp_path):
+    # No wide vectors and no fused instruction in Numba, nothing beyond the baseline in NumPy.
+    numpy_cpu = np._core._multiarray_umath
+    dispatched = [f for f in numpy_cpu.__cpu_dispatch__ if numpy_cpu.__cpu_features__[f]]
+    sums = in_a_fresh_process(
+        NUMBA_CPU_NAME="generic",
+        NUMBA_CPU_FEATURES="",
+        NUMBA_CACHE_DIR=str(tmp_path),
+        NPY_DISABLE_CPU_FEATURES=" ".join(dispatched),
+    )
+    assert sums == GOLDEN
+
+
+@every_dtype
+def test_every_layer_draws_from_a_stream_of_its_own(dtype):
+    # A layer more at the end moves no draw of the layers before it.
+    nets = [
+        models.mlp(sizes, density=0.3, distribution=[24, 24, 9, 3][: len(sizes) - 1],
+                   rng=np.random.default_rng(397), dtype=dtype)
+        for sizes in ([8, 10, 9], [8, 10, 9, 4], [8, 10, 9, 4, 3])
+    ]
+    for one, two in itertools.pairwise(nets):
+        for a, b in zip(one.sparse_layers, two.sparse_layers, strict=False):
+            np.testing.assert_array_equal(a.weight.indices, b.weight.indices)
+            np.testing.assert_array_equal(a.weight.data, b.weight.data)
+
+
+@every_dtype
+def test_a_training_that_is_saved_and_loaded_has_no_difference(dtype, tmp_path):
+    _, history = trained("rigl", dtype)
+    history.save(tmp_path / "run")
+    assert first_difference(History.load(tmp_path / "run"), trained("rigl", dtype)[1]) is None
+
+
+@every_dtype
+def test_evaluating_in_between_moves_no_draw(dtype):
+    name, seed = "set", 401
+    ref, _ = trained(name, dtype, seed)
+    method, activation = METHODS[name]
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((150, 20)), rng.integers(0, 5, 150)
+    comp = models.mlp([20, 40, 30, 5], density=0.3, activation=activation, rng=rng, dtype=dtype)
+    fit(
+        comp,
+        (x, y),
+        method=method,
+        optimizer=optim.sgd(schedules.Cosine(0.1, 40), 0.9, True, 1e-3),
+        epochs=12,
+        batch_size=40,
+        rng=rng,
+        validation=(x[:70], y[:70]),
+        callbacks=[lambda net, *_: evaluate(net, (x, y))],
+    )
+    assert sha256(comp) == sha256(ref)
+
+
+if __name__ == "__main__":
+    print(json.dumps(all_sums(), indent=4))

@@ -1,0 +1,603 @@
+"""Layers: what they compute, and that each pullback is the derivative of its forward."""
+
+import re
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from sparse_ref import csr, tiles
+from sparse_ref.layers import AllReLU, Dense, Dropout, LayerGrad, Linear, ReLU, SReLU
+
+DTYPES = (np.float32, np.float64)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+N, N_IN, N_OUT = 11, 6, 5  # examples, of two tiles of 8 in float64, inputs, outputs
+
+
+def refuses(kind, message):
+    """The whole message, word for word."""
+    return pytest.raises(kind, match="^" + re.escape(message) + "$")
+
+
+def pattern(seed=71):
+    """Connections of a 5 x 6 layer: one empty row, one full row, the others at random."""
+    present = np.random.default_rng(seed).random((N_OUT, N_IN)) < 0.5
+    present[1], present[3] = False, True
+    return present
+
+
+def dense_weight(dtype=np.float64, seed=72):
+    rng = np.random.default_rng(seed)
+    return np.where(pattern(), rng.standard_normal((N_OUT, N_IN)), 0).astype(dtype)
+
+
+def linear(dtype=np.float64):
+    bias = np.random.default_rng(73).standard_normal(N_OUT).astype(dtype)
+    return Linear(csr.from_dense(dense_weight(dtype), pattern()), bias)
+
+
+def dense(dtype=np.float64):
+    rng = np.random.default_rng(74)
+    weight, bias = rng.standard_normal((N_OUT, N_IN)), rng.standard_normal(N_OUT)
+    return Dense(weight.astype(dtype), bias.astype(dtype))
+
+
+def srelu(dtype=np.float64, n=N_IN):
+    """Every branch is met, and no slope is special."""
+    rng = np.random.default_rng(75)
+    draws = rng.uniform(-0.8, 0.2, n), rng.random(n), rng.uniform(-1, 1, n), rng.random(n)
+    return SReLU(*(draw.astype(dtype) for draw in draws))
+
+
+LAYERS = {
+    "linear": linear,
+    "dense": dense,
+    "relu": lambda dtype=np.float64: ReLU(),
+    "all_relu even": lambda dtype=np.float64: AllReLU(0.6, 2),
+    "all_relu odd": lambda dtype=np.float64: AllReLU(0.6, 3),
+    "srelu": srelu,
+    "dropout": lambda dtype=np.float64: Dropout(0.3),
+}
+every_layer = pytest.mark.parametrize("name", list(LAYERS))
+weighted = pytest.mark.parametrize("name", ["linear", "dense"])
+
+
+def random_tiles(features=N_IN, seed=76, dtype=np.float64, n=N):
+    return tiles.pack(np.random.default_rng(seed).standard_normal((n, features)).astype(dtype))
+
+
+def noise():
+    """The same noise at every call, so that a layer with noise is a function."""
+    return np.random.default_rng(77)
+
+
+# Every layer --------------------------------------------------------------------------------------
+
+
+@every_layer
+def test_the_pullback_is_the_derivative_by_the_inputs(name):
+    layer, x = LAYERS[name](), random_tiles()
+    y, pullback = layer.forward(x, noise())
+    delta, direction = random_tiles(y.shape[1], 78), random_tiles(N_IN, 79)
+
+    def along(inputs):
+        return np.vdot(delta, layer.forward(inputs, noise())[0])
+
+    ref = naive.slope(along, x, direction)
+    comp = np.vdot(pullback(delta)[0], direction)
+    # Piecewise linear: the quotient has no truncation, only rounding of sums of about 100 terms of
+    # size 1, some 1e-14, over the step 1e-6; none of these inputs is that close to a kink.
+    assert comp == pytest.approx(ref, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [(name, key) for name, make in LAYERS.items() for key in make().parameters()],
+)
+def test_the_pullback_is_the_derivative_by_each_parameter(name, parameter):
+    layer, x = LAYERS[name](), random_tiles()
+    y, pullback = layer.forward(x)
+    delta, value = random_tiles(y.shape[1], 81), layer.parameters()[parameter]
+    start, direction = value.copy(), np.random.default_rng(82).standard_normal(value.shape)
+    comp = np.vdot(getattr(pullback(delta)[1], parameter), direction)
+
+    def along(values):
+        value[:] = values  # the array is the layer's own
+        return np.vdot(delta, layer.forward(x)[0])
+
+    ref = naive.slope(along, start, direction)
+    # Products of two parameters of one SReLU branch bend, but a central difference is exact for
+    # them; so only rounding over the step, as above.
+    assert comp == pytest.approx(ref, abs=1e-7)
+
+
+@every_layer
+@every_dtype
+def test_forward_keeps_the_dtype(name, dtype):
+    y, _ = LAYERS[name](dtype).forward(random_tiles(dtype=dtype), noise())
+    assert y.dtype == dtype
+
+
+@every_layer
+@every_dtype
+def test_the_pullback_keeps_the_dtype(name, dtype):
+    layer, x = LAYERS[name](dtype), random_tiles(dtype=dtype)
+    y, pullback = layer.forward(x, noise())
+    delta, grad = pullback(np.ones_like(y))
+    parts = [delta, *(getattr(grad, key) for key in layer.parameters())]
+    assert {part.dtype for part in parts} == {np.dtype(dtype)}
+
+
+@every_layer
+def test_the_gradient_of_a_parameter_has_its_shape(name):
+    layer = LAYERS[name]()
+    y, pullback = layer.forward(random_tiles())
+    _, grad = pullback(np.ones_like(y))
+    for key, value in layer.parameters().items():
+        assert getattr(grad, key).shape == value.shape
+
+
+@every_layer
+def test_forward_leaves_its_inputs_alone(name):
+    x = random_tiles()
+    before = x.copy()
+    LAYERS[name]().forward(x, noise())
+    np.testing.assert_array_equal(before, x)
+
+
+@every_layer
+def test_the_pullback_leaves_the_delta_alone(name):
+    y, pullback = LAYERS[name]().forward(random_tiles(), noise())
+    delta = random_tiles(y.shape[1], 83)
+    before = delta.copy()
+    pullback(delta)
+    np.testing.assert_array_equal(before, delta)
+
+
+@every_layer
+def test_a_layer_keeps_nothing_of_what_it_saw(name):
+    # A pullback belongs to its own forward, also after the layer has seen another batch.
+    layer, first, second = LAYERS[name](), random_tiles(), random_tiles(seed=84)
+    delta = np.ones_like(layer.forward(first)[0])
+    ref = layer.forward(first)[1](delta)[0]
+    _, pullback = layer.forward(first)
+    layer.forward(second)
+    comp = pullback(delta)[0]
+    np.testing.assert_array_equal(ref, comp)
+
+
+@every_layer
+def test_parameters_are_the_arrays_themselves(name):
+    layer = LAYERS[name]()
+    for first, second in zip(layer.parameters().values(), layer.parameters().values(), strict=True):
+        assert np.shares_memory(first, second)
+
+
+@every_layer
+def test_examples_do_not_touch_each_other(name):
+    # Dropout draws by position, so without noise. BLAS sums in another order for other shapes:
+    # a few units of sums of 6 terms of size 1.
+    layer, x = LAYERS[name](), tiles.unpack(random_tiles(), N)
+    ref = np.concatenate([tiles.unpack(layer.forward(tiles.pack(row[None]))[0], 1) for row in x])
+    comp = tiles.unpack(layer.forward(tiles.pack(x))[0], N)
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-14 if name == "dense" else 0)
+
+
+# Linear and Dense ---------------------------------------------------------------------------------
+
+
+@weighted
+def test_forward_is_the_product_with_the_dense_weight(name):
+    layer, x = LAYERS[name](), random_tiles()
+    weight = csr.to_dense(layer.weight) if name == "linear" else layer.weight
+    ref = naive.product(weight, layer.bias, x)
+    comp, _ = layer.forward(x)
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-12)  # sums of 6 terms of size 1
+
+
+@weighted
+def test_forward_in_float32_is_the_product_within_rounding(name):
+    layer, x = LAYERS[name](np.float32), random_tiles(dtype=np.float32)
+    weight = csr.to_dense(layer.weight) if name == "linear" else layer.weight
+    ref = naive.product(weight, layer.bias, x)
+    sizes = naive.product(np.abs(weight), np.abs(layer.bias), np.abs(x))
+    comp, _ = layer.forward(x)
+    # n roundings in a sum of n = 7 terms, each of at most half a unit of the sum of magnitudes.
+    assert (np.abs(comp - ref) <= 7 * np.finfo(np.float32).eps * sizes).all()
+
+
+def test_a_sparse_layer_is_the_dense_layer_with_the_masked_weight():
+    sparse, x = linear(), random_tiles()
+    ref, _ = Dense(dense_weight(), sparse.bias).forward(x)
+    comp, _ = sparse.forward(x)
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-12)  # sums of 6 terms of size 1
+
+
+@weighted
+def test_the_weight_gradient_is_the_dense_one_where_there_are_connections(name):
+    layer, x, delta = LAYERS[name](), random_tiles(), random_tiles(N_OUT, 85)
+    ref = naive.weight_gradient(delta, x)
+    comp = layer.forward(x)[1](delta)[1].weight
+    ref = ref[pattern()] if name == "linear" else ref
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-12)  # sums of 11 terms of size 1
+
+
+@weighted
+def test_the_bias_gradient_is_the_sum_of_delta(name):
+    delta = random_tiles(N_OUT, 86)
+    ref = naive.bias_gradient(delta)
+    comp = LAYERS[name]().forward(random_tiles())[1](delta)[1].bias
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-12)  # sums of 11 terms of size 1
+
+
+@weighted
+def test_the_input_gradient_is_the_product_with_the_transpose(name):
+    layer, delta = LAYERS[name](), random_tiles(N_OUT, 87)
+    weight = csr.to_dense(layer.weight) if name == "linear" else layer.weight
+    ref = naive.product(weight.T, np.zeros(N_IN), delta)
+    comp, _ = layer.forward(random_tiles())[1](delta)
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-12)  # sums of 5 terms of size 1
+
+
+@weighted
+def test_an_input_gradient_that_is_not_wanted_is_not_made(name):
+    y, pullback = LAYERS[name]().forward(random_tiles())
+    assert pullback(np.ones_like(y), wanted=False)[0] is None
+
+
+@weighted
+@every_dtype
+def test_a_bias_left_out_is_zero(name, dtype):
+    layer = {
+        "linear": lambda: Linear(csr.from_dense(dense_weight(dtype))),
+        "dense": lambda: Dense(dense_weight(dtype)),
+    }[name]()
+    np.testing.assert_array_equal(layer.bias, np.zeros(N_OUT, dtype), strict=True)
+
+
+@weighted
+def test_widths_are_columns_and_rows(name):
+    layer = LAYERS[name]()
+    assert (layer.n_in, layer.n_out) == (N_IN, N_OUT)
+
+
+@pytest.mark.parametrize("make", [lambda w, b: Linear(csr.from_dense(w), b), Dense])
+@pytest.mark.parametrize(
+    ("bias", "got"),
+    [
+        (np.zeros(4), "(4,) and float64"),
+        (np.zeros((5, 1)), "(5, 1) and float64"),
+        (np.zeros(5, np.float32), "(5,) and float32"),
+        (np.zeros(5, int), "(5,) and int64"),
+    ],
+)
+def test_a_bias_must_fit_its_layer(make, bias, got):
+    who = "Dense" if make is Dense else "Linear"
+    with refuses(ValueError, f"{who}: bias must have shape (5,) and dtype float64, got {got}"):
+        make(dense_weight(), bias)
+
+
+def test_linear_takes_over_the_values():
+    weight = csr.from_dense(dense_weight(), pattern())
+    assert np.shares_memory(Linear(weight).weight.data, weight.data)
+
+
+def test_linear_freezes_a_pattern_that_scipy_made():
+    layer = Linear(csr_array(dense_weight()))
+    assert not layer.weight.indices.flags.writeable
+
+
+def test_linear_does_not_see_later_changes_of_a_pattern_that_scipy_made():
+    weight = csr_array(dense_weight())
+    layer = Linear(weight)
+    before = csr.pattern(layer.weight)
+    weight.indices[:] = 0
+    np.testing.assert_array_equal(before, csr.pattern(layer.weight))
+
+
+def test_linear_refuses_a_dense_weight():
+    message = "Linear: weight must be a two-dimensional scipy.sparse.csr_array, got ndarray"
+    with refuses(TypeError, message):
+        Linear(dense_weight())
+
+
+def test_linear_refuses_a_pattern_out_of_order():
+    weight = csr_array((np.ones(2), [1, 0], [0, 2]), shape=(1, 2))
+    with refuses(
+        ValueError,
+        "Linear: connections (row * n_in + column) must be ascending and unique, got 1 before 0",
+    ):
+        Linear(weight)
+
+
+@pytest.mark.parametrize(
+    ("weight", "got"),
+    [
+        (np.zeros(3), "shape (3,) and dtype float64"),
+        (np.zeros((3, 2), int), "shape (3, 2) and dtype int64"),
+        (np.zeros((3, 2), np.float16), "shape (3, 2) and dtype float16"),
+    ],
+)
+def test_dense_refuses_other_weights(weight, got):
+    with refuses(
+        ValueError, f"Dense: weight must be two-dimensional float32 or float64, got {got}"
+    ):
+        Dense(weight)
+
+
+def test_restructure_is_apply():
+    layer, change = linear(), csr.Rewire(np.array([1, 3]), np.array([7, 9]), np.array([0.5, 0.0]))
+    ref, ref_source = csr.apply(layer.weight, change)
+    source = layer.restructure(change)
+    np.testing.assert_array_equal(csr.to_dense(ref), csr.to_dense(layer.weight))
+    np.testing.assert_array_equal(csr.pattern(ref), csr.pattern(layer.weight))
+    np.testing.assert_array_equal(ref_source, source)
+
+
+def test_a_restructured_layer_has_the_input_gradient_of_its_new_pattern():
+    layer, delta = linear(), random_tiles(N_OUT, 88)
+    layer.restructure(csr.Rewire(np.array([1, 3]), np.array([7, 9]), np.array([0.5, -2.0])))
+    ref = naive.product(csr.to_dense(layer.weight).T, np.zeros(N_IN), delta)
+    comp, _ = layer.forward(random_tiles())[1](delta)
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-12)  # sums of 5 terms of size 1
+
+
+def test_a_linear_layer_holds_its_weight_its_pattern_twice_and_its_bias():
+    layer = linear(np.float32)
+    # value, column, row and slot of 4 bytes a connection; pointers both ways; 5 biases
+    assert layer.nbytes == 16 * layer.weight.nnz + 4 * (N_OUT + 1) + 4 * (N_IN + 1) + 4 * N_OUT
+
+
+def test_a_dense_layer_holds_its_weight_and_its_bias():
+    assert dense(np.float32).nbytes == 4 * (N_OUT * N_IN + N_OUT)
+
+
+# LayerGrad ----------------------------------------------------------------------------------------
+
+
+@every_dtype
+@pytest.mark.parametrize(("first", "last"), [(0, 5), (0, 1), (2, 4), (3, 3)])
+def test_block_is_delta_times_inputs(dtype, first, last):
+    rng = np.random.default_rng(89)
+    delta, x = (tiles.pack(rng.integers(-9, 10, (N, n)).astype(dtype)) for n in (N_OUT, N_IN))
+    ref = naive.weight_gradient(delta, x)[first:last]  # integers: exact in either dtype
+    comp = LayerGrad(None, None, delta, x).block(first, last)
+    np.testing.assert_array_equal(ref.astype(dtype), comp, strict=True)
+
+
+@every_dtype
+def test_block_has_the_bits_of_the_weight_gradient_at_the_connections(dtype):
+    x, delta = random_tiles(dtype=dtype), random_tiles(N_OUT, 91, dtype)
+    _, grad = linear(dtype).forward(x)[1](delta)
+    assert grad.weight.tobytes() == grad.block(0, N_OUT)[pattern()].tobytes()
+
+
+@weighted
+def test_the_gradient_holds_the_two_factors_themselves(name):
+    x, delta = random_tiles(), random_tiles(N_OUT, 92)
+    _, grad = LAYERS[name]().forward(x)[1](delta)
+    assert grad.inputs is x
+    assert grad.delta is delta
+
+
+# ReLU and All-ReLU --------------------------------------------------------------------------------
+
+KINKED = np.array([[-2.0], [-0.5], [-0.0], [0.0], [0.5], [3.0]])
+
+
+def both_ways(layer, x):
+    """Output and derivative of an elementwise layer at the examples x (n, features)."""
+    y, pullback = layer.forward(tiles.pack(x))
+    return tiles.unpack(y, len(x)), tiles.unpack(pullback(np.ones_like(y))[0], len(x))
+
+
+def test_relu_is_the_maximum_with_0():
+    y, _ = both_ways(ReLU(), KINKED)
+    np.testing.assert_array_equal(naive.relu(KINKED), y)
+
+
+def test_the_derivative_of_relu_at_0_is_0():
+    _, slope = both_ways(ReLU(), KINKED)
+    assert slope.ravel().tolist() == [0, 0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("number", "left"), [(1, 0.5), (2, -0.5), (3, 0.5), (4, -0.5), (5, 0.5)])
+def test_the_left_slope_of_all_relu_alternates(number, left):
+    y, slope = both_ways(AllReLU(0.5, number), KINKED)
+    assert y.ravel().tolist() == [-2 * left, -0.5 * left, 0, 0, 0.5, 3]
+    assert slope.ravel().tolist() == [left, left, left, left, 1, 1]
+
+
+@pytest.mark.parametrize("alpha", [-0.1, np.nan])
+def test_all_relu_refuses_a_negative_alpha(alpha):
+    with refuses(ValueError, f"AllReLU: alpha must be at least 0, got {alpha}"):
+        AllReLU(alpha, 2)
+
+
+# SReLU --------------------------------------------------------------------------------------------
+
+CHECK_X = np.array([[-3], [-1], [0], [0.5], [4]])  # specs/models.md section 6, t_r = 2
+
+
+def check_line(right_offset=2.5, dtype=np.float64):
+    return SReLU(*(np.array([p], dtype) for p in (-0.5, 0.2, right_offset, 0.3)))
+
+
+def srelu_gradient(x, dtype=np.float64):
+    """The parameters' derivatives at one example."""
+    y, pullback = check_line(dtype=dtype).forward(tiles.pack(np.array([[x]], dtype)))
+    delta = np.zeros_like(y)
+    delta[0, :, 0] = 1
+    return pullback(delta)[1]
+
+
+# A sum or two of numbers of size 4: a few units in the last place.
+srelu_close = {"rtol": 0, "atol": 1e-14}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_srelu_check_line_value(sign):
+    y, _ = both_ways(check_line(sign * 2.5), CHECK_X)
+    np.testing.assert_allclose(y.ravel(), [-1, -0.6, 0, 0.5, 2.6], **srelu_close)
+
+
+def test_srelu_check_line_derivative_by_x():
+    _, slope = both_ways(check_line(), CHECK_X)
+    assert slope.ravel().tolist() == [0.2, 0.2, 1, 1, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "by_x"),
+    [
+        # x =               -3    -1   0  .5   4
+        ("left_threshold", [0.8, 0.8, 0, 0, 0.7]),
+        ("left_slope", [-2.5, -0.5, 0, 0, 0]),
+        ("right_offset", [0, 0, 0, 0, 0.7]),
+        ("right_slope", [0, 0, 0, 0, 2]),
+    ],
+)
+def test_srelu_check_line_derivative_by_the_parameters(parameter, by_x):
+    comp = [getattr(srelu_gradient(x), parameter)[0] for x in CHECK_X[:, 0]]
+    np.testing.assert_allclose(comp, by_x, **srelu_close)
+
+
+def test_the_offset_of_srelu_counts_by_its_magnitude():
+    y, pullback = check_line(-2.5).forward(tiles.pack(np.array([[4.0]])))
+    delta = np.zeros_like(y)
+    delta[0, :, 0] = 1
+    np.testing.assert_allclose(pullback(delta)[1].right_offset, [-0.7], **srelu_close)
+
+
+parameter = st.floats(-3, 3)
+
+
+@given(x=st.floats(-10, 10), t_l=parameter, a_l=parameter, tau=parameter, a_r=parameter)
+@settings(deadline=None, max_examples=200)
+def test_srelu_is_its_three_pieces(x, t_l, a_l, tau, a_r):
+    ref = naive.srelu(x, t_l, a_l, tau, a_r)
+    layer = SReLU(*(np.array([p]) for p in (t_l, a_l, tau, a_r)))
+    comp, _ = both_ways(layer, np.array([[x]]))
+    assert ref == comp[0, 0]  # the same few operations in the same order
+
+
+@given(t_l=parameter, a_l=parameter, tau=parameter, a_r=parameter)
+@settings(deadline=None, max_examples=100)
+def test_srelu_is_continuous(t_l, a_l, tau, a_r):
+    layer, step = SReLU(*(np.array([p]) for p in (t_l, a_l, tau, a_r))), 1e-9
+    kinks = np.array([t_l, t_l + abs(tau)])
+    x = np.concatenate([kinks - step, kinks, kinks + step])[:, None]
+    before, at, after = both_ways(layer, x)[0].reshape(3, 2)
+    # The steepest piece has slope 3, and values of size 13 round to a few 1e-15.
+    assert np.abs([before - at, after - at]).max() <= 3.1 * step + 1e-14
+
+
+def test_srelu_at_its_kinks_takes_the_outer_piece():
+    _, slope = both_ways(check_line(), np.array([[-0.5], [2.0]]))
+    assert slope.ravel().tolist() == [0.2, 0.3]
+
+
+def test_srelu_has_parameters_of_its_own_for_each_unit():
+    layer, x = srelu(), tiles.unpack(random_tiles(), N)
+    parameters = list(layer.parameters().values())
+    ref = [
+        [naive.srelu(x[e, u], *(p[u] for p in parameters)) for u in range(N_IN)] for e in range(N)
+    ]
+    comp, _ = both_ways(layer, x)
+    np.testing.assert_allclose(comp, ref, **srelu_close)
+
+
+@every_dtype
+def test_srelu_starts_as_in_the_code_of_set(dtype):
+    layer = SReLU.initial(4000, np.random.default_rng(93), dtype)
+    assert {p.dtype for p in layer.parameters().values()} == {np.dtype(dtype)}
+    assert set(layer.left_threshold) == {0}
+    assert set(layer.right_slope) == {1}
+    for drawn, top in ((layer.left_slope, 1), (layer.right_offset, 5)):
+        # U(0, top): the mean of 4000 is within 3 of its deviations, the ends are approached.
+        assert abs(drawn.mean() - top / 2) < 3 * top / np.sqrt(12 * 4000)
+        assert 0 <= drawn.min() < 0.01 * top
+        assert 0.99 * top < drawn.max() <= top
+
+
+def test_srelu_refuses_parameters_of_different_shapes():
+    with refuses(
+        ValueError,
+        "SReLU: the four parameters must have one shape (n,) and one dtype, got "
+        "[((2,), 'float64'), ((2,), 'float64'), ((3,), 'float64'), ((2,), 'float64')]",
+    ):
+        SReLU(np.ones(2), np.ones(2), np.ones(3), np.ones(2))
+
+
+def test_srelu_refuses_parameters_of_different_dtypes():
+    with pytest.raises(ValueError, match=r"^SReLU: the four parameters must have one shape"):
+        SReLU(np.ones(2), np.ones(2, np.float32), np.ones(2), np.ones(2))
+
+
+# Dropout ------------------------------------------------------------------------------------------
+
+
+@every_dtype
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_preserves_the_mean(dtype, rate):
+    x = np.ones((10, 100, 64), dtype)
+    y, _ = Dropout(rate).forward(x, np.random.default_rng(94))
+    # 64000 independent values of variance rate / (1 - rate), 4 deviations of their mean; the
+    # threshold is a float32, which moves the rate by up to 3e-8 more.
+    assert abs(y.mean(dtype=float) - 1) < 4 * np.sqrt(rate / (1 - rate) / x.size) + 1e-6
+
+
+@every_dtype
+def test_dropout_scales_what_it_keeps(dtype):
+    y, _ = Dropout(0.75).forward(np.full((2, 30, 16), 3, dtype), np.random.default_rng(95))
+    assert set(np.unique(y)) == {0, 12}
+
+
+def test_dropout_is_the_identity_without_noise():
+    x = random_tiles()
+    y, pullback = Dropout(0.5).forward(x)
+    np.testing.assert_array_equal(x, y)
+    np.testing.assert_array_equal(x, pullback(x)[0])
+
+
+def test_dropout_of_rate_0_is_the_identity_and_draws_nothing():
+    x, rng = random_tiles(), np.random.default_rng(96)
+    y, _ = Dropout(0).forward(x, rng)
+    np.testing.assert_array_equal(x, y)
+    assert rng.random() == np.random.default_rng(96).random()
+
+
+def test_dropout_goes_back_through_what_it_kept():
+    y, pullback = Dropout(0.5).forward(np.ones((2, 30, 16)), np.random.default_rng(97))
+    np.testing.assert_array_equal(y, pullback(np.ones_like(y))[0])
+
+
+def test_dropout_draws_anew_at_every_call():
+    layer, x, rng = Dropout(0.5), np.ones((2, 30, 16)), np.random.default_rng(98)
+    assert (layer.forward(x, rng)[0] != layer.forward(x, rng)[0]).any()
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1, 1.5, np.nan])
+def test_dropout_refuses_a_rate_outside_0_and_1(rate):
+    with refuses(ValueError, f"Dropout: rate must be in [0, 1), got {rate}"):
+        Dropout(rate)
+
+
+# What they are called -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (linear(), f"Linear(6 -> 5, {pattern().sum()} connections)"),
+        (dense(), "Dense(6 -> 5)"),
+        (ReLU(), "ReLU()"),
+        (AllReLU(0.6, 2), "AllReLU(alpha=0.6, layer_number=2)"),
+        (srelu(), "SReLU(6)"),
+        (Dropout(0.3), "Dropout(0.3)"),
+    ],
+)
+def test_a_layer_says_what_it_is(layer, text):
+    assert repr(layer) == text
