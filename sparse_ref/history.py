@@ -13,8 +13,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 # What reading a damaged or foreign file can raise, NumPy's and zipfile's together.
-DAMAGE = (ValueError, LookupError, TypeError, OSError, EOFError)
-DAMAGE += (BadZipFile, zlib.error, NotImplementedError)
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, OSError, EOFError, NotImplementedError),
+    *(BadZipFile, zlib.error),
+)
 
 
 class Step(NamedTuple):
