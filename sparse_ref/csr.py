@@ -203,9 +203,10 @@ def carry(old: np.ndarray, source: np.ndarray, grown: float = 0.0) -> np.ndarray
     >>> carry(np.array([5.0, 6.0, 7.0]), np.array([0, -1, 2]))
     array([5., 0., 7.])
     """
-    if source.size and source.max() >= len(old):
+    if source.size and not (source.min() >= -1 and source.max() < len(old)):
+        worst = source.min() if source.min() < -1 else source.max()
         raise ValueError(
-            f"carry: source must index the old array of length {len(old)}, got {source.max()}"
+            f"carry: source must be -1 or a slot of the old array of length {len(old)}, got {worst}"
         )
     new = np.full(len(source), grown, old.dtype)
     survives = source >= 0

@@ -151,26 +151,27 @@ def gather_tiles(x, order, out):
                 out[t, f, lane] = 0
 
 
-@njit(parallel=True, cache=True)
+@njit(cache=True)
 def relu(x, out):
     """``out = max(x, 0)``, elementwise; what is not a number stays so, and shows in the loss."""
-    tiles, features, width = x.shape
-    for unit in prange(tiles * features):
-        t, i = unit // features, unit % features
-        for lane in range(width):
-            out[t, i, lane] = 0 if x[t, i, lane] <= 0 else x[t, i, lane]
+    x, out = x.reshape(-1), out.reshape(-1)
+    for k in range(x.size):
+        out[k] = 0 if x[k] <= 0 else x[k]
 
 
-@njit(parallel=True, cache=True)
+@njit(cache=True)
 def relu_pullback(y, delta, out):
     """``out = 0 where y <= 0, else delta``."""
-    tiles, features, width = y.shape
-    for unit in prange(tiles * features):
-        t, i = unit // features, unit % features
-        for lane in range(width):
-            out[t, i, lane] = 0 if y[t, i, lane] <= 0 else delta[t, i, lane]
+    y, delta, out = y.reshape(-1), delta.reshape(-1), out.reshape(-1)
+    for k in range(y.size):
+        out[k] = 0 if y[k] <= 0 else delta[k]
 
 
-_SPMM = {width: _make_spmm(width) for width in WIDTHS}
-_SDDMM = {width: _make_sddmm(width) for width in WIDTHS}
-_GRADIENT_ROWS = {width: _make_gradient_rows(width) for width in WIDTHS}
+class _ByWidth(dict):
+    def __missing__(self, width):
+        raise ValueError(f"kernels: the width of a tile must be one of {WIDTHS}, got {width}")
+
+
+_SPMM = _ByWidth((width, _make_spmm(width)) for width in WIDTHS)
+_SDDMM = _ByWidth((width, _make_sddmm(width)) for width in WIDTHS)
+_GRADIENT_ROWS = _ByWidth((width, _make_gradient_rows(width)) for width in WIDTHS)

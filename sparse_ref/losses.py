@@ -50,13 +50,15 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.n
     value, delta
         As `softmax_cross_entropy`.
     """
-    if np.issubdtype(np.asarray(targets).dtype, np.integer):
+    targets = np.asarray(targets)
+    if np.issubdtype(targets.dtype, np.integer):
         labels = _checked_labels("squared_error", targets, outputs)
         targets = np.eye(outputs.shape[1], dtype=outputs.dtype)[labels]
-    n = len(targets)
-    if targets.shape != (n, outputs.shape[1]) or n > outputs.shape[0] * outputs.shape[2]:
+    n, room = len(targets), outputs.shape[0] * outputs.shape[2]
+    if targets.shape != (n, outputs.shape[1]) or not 0 < n <= room:
         raise ValueError(
-            f"squared_error: targets must have shape (n, {outputs.shape[1]}), got {targets.shape}"
+            f"squared_error: targets must have shape (n, {outputs.shape[1]}) with n from 1 to "
+            f"{room}, got {targets.shape}"
         )
     error = tiles.unpack(outputs, n) - targets.astype(outputs.dtype)
     value = 0.5 * float(np.sum(np.square(error, dtype=np.float64))) / n
@@ -83,7 +85,8 @@ def _checked_labels(who, labels, outputs):
         )
     if not 0 < len(labels) <= outputs.shape[0] * outputs.shape[2]:
         raise ValueError(
-            f"{who}: labels must be 1 to {outputs.shape[0] * outputs.shape[2]}, got {len(labels)}"
+            f"{who}: there must be 1 to {outputs.shape[0] * outputs.shape[2]} labels, "
+            f"got {len(labels)}"
         )
     if labels.min() < 0 or labels.max() >= outputs.shape[1]:
         worst = labels.min() if labels.min() < 0 else labels.max()

@@ -17,7 +17,8 @@ from sparse_ref.layers import AllReLU, Dense, Dropout, Layer, Linear, ReLU, SReL
 from sparse_ref.network import Network
 
 ALL_RELU_ALPHA = 0.6  # Curci et al. 2021 tune it per data set; see `mlp`
-DRAWS = {"exact": "the count exactly", "bernoulli": "one coin per position"}
+DRAWS = ("exact", "bernoulli")
+ACTIVATIONS = ("relu", "srelu", "all_relu")
 
 
 def mlp(
@@ -44,8 +45,8 @@ def mlp(
     density : float or None
         Connections over positions of the sparse layers, in [0, 1]; None for a dense network.
     distribution : str or sequence of int
-        ``uniform``, ``er``, ``erk``, or the number of connections of each sparse layer (then
-        `density` is only checked against nothing and may be any number).
+        ``uniform``, ``er``, ``erk``, or the number of connections of each sparse layer, which
+        settles the density: `density` is then not looked at.
     rng : Generator
     dtype : float32 or float64
     dense : sequence of int
@@ -69,6 +70,8 @@ def mlp(
     ((18714, 6906, 1000), 0.1)
     """
     shapes = _shapes(sizes)
+    _require_name("draw", draw, DRAWS)
+    _require_name("activation", activation, ACTIVATIONS)
     counts = _counts(shapes, density, distribution, _layer_numbers(dense, len(shapes)))
     layers: list[Layer] = []
     for k, (shape, count, stream) in enumerate(
@@ -144,8 +147,6 @@ def _weighted(shape, count, draw, rng, dtype, initialisation, fan):
         )
         values = initial_weights(every, rng, initialisation, fan).reshape(shape)
         return Dense(values, initial_bias(shape, rng, initialisation, dtype))
-    if draw not in DRAWS:
-        raise ValueError(f"mlp: draw must be one of {sorted(DRAWS)}, got {draw!r}")
     positions = (
         allocation.exact(shape, count, rng)
         if draw == "exact"
@@ -161,6 +162,9 @@ def _activation(name, n, k, rng, dtype):
         return ReLU()
     if name == "srelu":
         return SReLU.initial(n, rng, dtype)
-    if name == "all_relu":
-        return AllReLU(ALL_RELU_ALPHA, layer_number=k + 2)
-    raise ValueError(f"mlp: activation must be relu, srelu or all_relu, got {name!r}")
+    return AllReLU(ALL_RELU_ALPHA, layer_number=k + 2)
+
+
+def _require_name(option, name, known):
+    if name not in known:
+        raise ValueError(f"mlp: {option} must be one of {list(known)}, got {name!r}")

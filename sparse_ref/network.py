@@ -1,12 +1,11 @@
 """A network: layers in a row, and the loss that trains them."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from sparse_ref import tiles
+from sparse_ref import csr, tiles
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import Dense, Layer, LayerGrad, Linear, Parameter
 from sparse_ref.losses import LOSSES
@@ -132,7 +131,10 @@ class Network:
                 f"got {len(rewires)}"
             )
         pairs = zip(self.sparse_layers, rewires, strict=True)
-        return tuple(layer.restructure(rewire) for layer, rewire in pairs)
+        applied = [csr.apply(layer.weight, rewire) for layer, rewire in pairs]
+        for layer, (weight, _) in zip(self.sparse_layers, applied, strict=True):
+            layer.adopt(weight)  # only now, so that a refused change leaves every layer as it was
+        return tuple(source for _, source in applied)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """Outputs for one batch of tiles, without noise: (tiles, n_out, width)."""
@@ -164,7 +166,8 @@ class Network:
         features = int(np.prod(x.shape[1:]))
         if x.ndim < 2 or features != self.n_in:
             raise ValueError(f"{who}: x must have shape (n, {self.n_in}) or alike, got {x.shape}")
-        x = np.ascontiguousarray(x.reshape(len(x), features), self.dtype)
+        with np.errstate(over="ignore"):  # what the dtype cannot hold is refused as infinite
+            x = np.ascontiguousarray(x.reshape(len(x), features), self.dtype)
         if not np.isfinite(x).all():
             example = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
             raise ValueError(f"{who}: x must be finite, got {x[example]} in example {example}")
@@ -181,12 +184,16 @@ def _check_chain(layers):
         raise ValueError(
             "Network: the first layer must be Linear or Dense, got " + repr(layers[:1])
         )
-    weighted = [layer for layer in layers if isinstance(layer, Linear | Dense)]
-    for before, after in itertools.pairwise(weighted):
-        if before.n_out != after.n_in:
-            raise ValueError(f"Network: widths must chain, got {before!r} before {after!r}")
-        if before.weight.dtype != after.weight.dtype:
+    before = layers[0]
+    for layer in layers[1:]:
+        weighted = isinstance(layer, Linear | Dense)
+        widths = [layer.n_in] if weighted else [len(p) for p in layer.parameters().values()]
+        if set(widths) - {before.n_out}:
+            raise ValueError(f"Network: widths must chain, got {before!r} before {layer!r}")
+        dtypes = {p.dtype for p in layer.parameters().values()} - {before.weight.dtype}
+        if dtypes:
             raise ValueError(
                 f"Network: layers must share a dtype, got {before.weight.dtype} "
-                f"before {after.weight.dtype}"
+                f"before {dtypes.pop()}"
             )
+        before = layer if weighted else before

@@ -120,7 +120,7 @@ def largest_absent(
 ) -> np.ndarray:
     """Flat positions of the `k` absent connections with the largest ``|grad|``, ascending.
 
-    Reads the gradient in blocks of rows; holds at most one block and ``2 k`` candidates.
+    Reads the gradient in blocks of rows; holds at most one block and k candidates beside it.
 
     Parameters
     ----------

@@ -6,12 +6,15 @@ be as correct, but their stride collides in the cache from about 3000 features o
 """
 
 import math
+import sys
+import threading
 
 import numpy as np
 
 from sparse_ref.kernels import gather_tiles
 
 ALIGNMENT = 64  # bytes: one cache line, so that no load of a full register straddles two
+IDLE_BYTES = 1 << 26  # 64 MB of buffers may lie idle
 MAX_WIDTH_BYTES = 256  # a tile row is at most four registers of 64 bytes
 
 
@@ -32,9 +35,52 @@ def width_for(n: int, dtype: np.dtype | type) -> int:
 def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """Uninitialised C-contiguous array whose first byte starts a cache line."""
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(n_bytes + ALIGNMENT, np.uint8)
+    return _pool.take(n_bytes).view(dtype).reshape(shape)
+
+
+class _Pool:
+    """Buffers nobody uses any more, to be handed out again.
+
+    A training step needs the same activations as the one before. Left to the C library, each of
+    them goes back to the system and comes anew as pages to be zeroed, which cost half of a step. A
+    buffer is free when only the pool refers to it: NumPy's views keep a reference to their base.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()  # two threads must not find the same buffer free
+        self._buffers: dict[int, list[np.ndarray]] = {}
+        self._alone = self._references([np.empty(1, np.uint8)], 0)
+
+    def take(self, n_bytes: int) -> np.ndarray:
+        """An aligned buffer of `n_bytes` that is nobody's."""
+        with self._lock:
+            buffers = self._buffers.setdefault(n_bytes, [])
+            for k in range(len(buffers)):
+                if self._references(buffers, k) == self._alone:
+                    return _aligned(buffers[k], n_bytes)
+            self._forget_idle(n_bytes)
+            buffers.append(np.empty(n_bytes + ALIGNMENT, np.uint8))
+            return _aligned(buffers[-1], n_bytes)
+
+    def _references(self, buffers, k):
+        return sys.getrefcount(buffers[k])
+
+    def _forget_idle(self, n_bytes):
+        """Before the pool grows beyond `IDLE_BYTES`, let go of free buffers of other sizes."""
+        if sum(size * len(group) for size, group in self._buffers.items()) < IDLE_BYTES:
+            return
+        for size, group in self._buffers.items():
+            if size != n_bytes:
+                busy = range(len(group))
+                group[:] = [group[k] for k in busy if self._references(group, k) != self._alone]
+
+
+def _aligned(raw, n_bytes):
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + n_bytes].view(dtype).reshape(shape)
+    return raw[start : start + n_bytes]
+
+
+_pool = _Pool()
 
 
 def pack(x: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
@@ -51,7 +97,10 @@ def pack(x: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
     -------
     (tiles, features, width)
     """
-    order = np.arange(len(x)) if order is None else order
+    order = np.arange(len(x)) if order is None else np.asarray(order)
+    if order.size and not (order.min() >= 0 and order.max() < len(x)):
+        worst = order.min() if order.min() < 0 else order.max()
+        raise ValueError(f"pack: order must be in [0, {len(x)}), got {worst}")
     width = width_for(len(order), x.dtype)
     out = empty((-(-len(order) // width), x.shape[1], width), x.dtype)
     gather_tiles(x, order, out)

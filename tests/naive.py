@@ -244,9 +244,7 @@ def sgd(value, grads, rates, momentum=0.0, nesterov=False, weight_decay=0.0, dec
     return value
 
 
-def adam(
-    value, grads, rates, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, decay="l2"
-):
+def adam(value, grads, rates, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, decay="l2"):
     """As `sgd`: Kingma and Ba 2015, algorithm 1, with either form of weight decay."""
     value, m, v = [float(w) for w in value], [0.0] * len(value), [0.0] * len(value)
     for t, (grad, rate) in enumerate(zip(grads, rates, strict=True), start=1):

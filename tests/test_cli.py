@@ -174,11 +174,7 @@ def test_data_verify_fails_on_a_difference(tmp_path):
 
 
 def test_the_command_names_a_missing_extra():
-    code = (
-        "import sys; sys.modules['typer'] = None\n"
-        "from sparse_ref.__main__ import main\n"
-        "main()"
-    )
+    code = "import sys; sys.modules['typer'] = None\nfrom sparse_ref.__main__ import main\nmain()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert 'the command needs typer: pip install "sparse-ref[cli,config]"' in done.stderr

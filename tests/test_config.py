@@ -63,7 +63,12 @@ def test_a_method_without_stop_ignores_until():
 
 
 def test_schedules_are_built_in_steps():
-    optimizer = {"schedule": "step", "step_epochs": [2, 3], "learning_rate": 1.0, "step_factor": 0.5}
+    optimizer = {
+        "schedule": "step",
+        "step_epochs": [2, 3],
+        "learning_rate": 1.0,
+        "step_factor": 0.5,
+    }
     rate = parse({"optimizer": optimizer}).optimizer.build(10, 50).learning_rate
     assert [rate(t) for t in (20, 21, 30, 31)] == [1.0, 0.5, 0.5, 0.25]
 
@@ -85,7 +90,7 @@ def test_a_constant_rate_is_constant():
 
 
 def test_toml_and_json_say_the_same(tmp_path):
-    (tmp_path / "a.toml").write_text('seed = 3\n[model]\ndensity = 0.2\n')
+    (tmp_path / "a.toml").write_text("seed = 3\n[model]\ndensity = 0.2\n")
     (tmp_path / "a.json").write_text('{"seed": 3, "model": {"density": 0.2}}')
     assert read_file(tmp_path / "a.toml") == read_file(tmp_path / "a.json")
 

@@ -530,9 +530,11 @@ def test_carry_leaves_the_old_array_alone():
     assert old.tolist() == [5, 6]
 
 
-def test_carry_refuses_a_source_of_another_weight():
-    with refuses(ValueError, "carry: source must index the old array of length 2, got 2"):
-        csr.carry(np.ones(2), np.array([0, 2]))
+@pytest.mark.parametrize("slot", [2, -2])
+def test_carry_refuses_a_source_of_another_weight(slot):
+    rule = "source must be -1 or a slot of the old array of length 2"
+    with refuses(ValueError, f"carry: {rule}, got {slot}"):
+        csr.carry(np.ones(2), np.array([0, slot]))
 
 
 # transpose_index ----------------------------------------------------------------------------------

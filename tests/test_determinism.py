@@ -152,8 +152,13 @@ def test_a_processor_with_less_gives_the_same_bytes(tmp_path):
 def test_every_layer_draws_from_a_stream_of_its_own(dtype):
     # A layer more at the end moves no draw of the layers before it.
     nets = [
-        models.mlp(sizes, density=0.3, distribution=[24, 24, 9, 3][: len(sizes) - 1],
-                   rng=np.random.default_rng(397), dtype=dtype)
+        models.mlp(
+            sizes,
+            density=0.3,
+            distribution=[24, 24, 9, 3][: len(sizes) - 1],
+            rng=np.random.default_rng(397),
+            dtype=dtype,
+        )
         for sizes in ([8, 10, 9], [8, 10, 9, 4], [8, 10, 9, 4, 3])
     ]
     for one, two in itertools.pairwise(nets):

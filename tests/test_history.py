@@ -68,9 +68,7 @@ def test_a_real_training_comes_back_to_the_bit(file):
     net = models.mlp([6, 8, 3], density=0.4, rng=rng)
     data = rng.random((30, 6)), rng.integers(0, 3, 30)
     method, optimizer = RigL(every=2), optim.sgd(0.1, 0.9)
-    ref = fit(
-        net, data, method=method, optimizer=optimizer, epochs=3, batch_size=8, rng=rng
-    )
+    ref = fit(net, data, method=method, optimizer=optimizer, epochs=3, batch_size=8, rng=rng)
     ref.save(file)
     comp = History.load(file)
     assert ref.events
@@ -336,7 +334,9 @@ SWAPPED = [name for name in DIFFERENCES if name.startswith(("layer only", "missi
 @pytest.mark.parametrize("name", SWAPPED)
 def test_exchanging_the_histories_exchanges_first_and_second(name):
     other, words = DIFFERENCES[name]
-    exchanged = words.replace("first", "FIRST").replace("second", "first").replace("FIRST", "second")
+    exchanged = (
+        words.replace("first", "FIRST").replace("second", "first").replace("FIRST", "second")
+    )
     assert first_difference(changed(**other), example()) == exchanged
 
 

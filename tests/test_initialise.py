@@ -44,7 +44,7 @@ def deviates(values, std, kurtosis):
     return (variance / std**2 - 1) / np.sqrt((kurtosis - 1) / len(values))
 
 
-# The hand example of specs/models.md, section 7: 8 inputs, 2 units of 2 and of 4 connections -------
+# The hand example of specs/models.md 7: 8 inputs, units of 2 and of 4 connections ---------------
 
 EXAMPLE = [[1, 0, 0, 1, 0, 0, 0, 0], [1, 0, 1, 0, 1, 0, 1, 0]]
 UNITS = np.array([0, 0, 1, 1, 1, 1])  # the unit that each connection enters

@@ -267,17 +267,17 @@ def test_widths_are_columns_and_rows(name):
 
 @pytest.mark.parametrize("make", [lambda w, b: Linear(csr.from_dense(w), b), Dense])
 @pytest.mark.parametrize(
-    ("bias", "got"),
+    ("bias", "error", "rule"),
     [
-        (np.zeros(4), "(4,) and float64"),
-        (np.zeros((5, 1)), "(5, 1) and float64"),
-        (np.zeros(5, np.float32), "(5,) and float32"),
-        (np.zeros(5, int), "(5,) and int64"),
+        (np.zeros(4), ValueError, "have shape (5,), got (4,)"),
+        (np.zeros((5, 1)), ValueError, "have shape (5,), got (5, 1)"),
+        (np.zeros(5, np.float32), TypeError, "have the weight's dtype, float64, got float32"),
+        (np.zeros(5, int), TypeError, "have the weight's dtype, float64, got int64"),
     ],
 )
-def test_a_bias_must_fit_its_layer(make, bias, got):
+def test_a_bias_must_fit_its_layer(make, bias, error, rule):
     who = "Dense" if make is Dense else "Linear"
-    with refuses(ValueError, f"{who}: bias must have shape (5,) and dtype float64, got {got}"):
+    with refuses(error, f"{who}: bias must {rule}"):
         make(dense_weight(), bias)
 
 
@@ -315,18 +315,39 @@ def test_linear_refuses_a_pattern_out_of_order():
 
 
 @pytest.mark.parametrize(
-    ("weight", "got"),
+    ("weight", "error", "rule"),
     [
-        (np.zeros(3), "shape (3,) and dtype float64"),
-        (np.zeros((3, 2), int), "shape (3, 2) and dtype int64"),
-        (np.zeros((3, 2), np.float16), "shape (3, 2) and dtype float16"),
+        (np.zeros(3), ValueError, "have two dimensions, got shape (3,)"),
+        (np.zeros((3, 2), int), TypeError, "be float32 or float64, got int64"),
+        (np.zeros((3, 2), np.float16), TypeError, "be float32 or float64, got float16"),
     ],
 )
-def test_dense_refuses_other_weights(weight, got):
-    with refuses(
-        ValueError, f"Dense: weight must be two-dimensional float32 or float64, got {got}"
-    ):
+def test_dense_refuses_other_weights(weight, error, rule):
+    with refuses(error, f"Dense: weight must {rule}"):
         Dense(weight)
+
+
+def test_no_examples_give_a_dense_layer_no_gradient():
+    layer = Dense(dense_weight())
+    y, pullback = layer.forward(np.zeros((0, layer.n_in, 8)))
+    _, grad = pullback(y)
+    np.testing.assert_array_equal(grad.weight, np.zeros_like(layer.weight), strict=True)
+
+
+@pytest.mark.parametrize("rows", [(-1, 2), (3, 2), (0, 6)])
+def test_rows_beyond_the_layer_have_no_gradient(rows):
+    layer = linear()
+    y, pullback = layer.forward(np.zeros((1, layer.n_in, 8)))
+    with refuses(
+        ValueError,
+        f"LayerGrad: rows must be in order and in [0, 5], got {rows[0]} to {rows[1]}",
+    ):
+        pullback(y)[1].block(*rows)
+
+
+def test_a_tile_of_another_width_is_refused():
+    with refuses(ValueError, "kernels: the width of a tile must be one of (8, 16, 32, 64), got 5"):
+        linear().forward(np.zeros((1, linear().n_in, 5)))
 
 
 def test_restructure_is_apply():
@@ -403,6 +424,11 @@ def test_relu_is_the_maximum_with_0():
 def test_the_derivative_of_relu_at_0_is_0():
     _, slope = both_ways(ReLU(), KINKED)
     assert slope.ravel().tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_relu_does_not_hide_what_is_not_a_number():
+    y, _ = both_ways(ReLU(), np.array([[np.nan], [-1.0]]))
+    np.testing.assert_array_equal(y, [[np.nan], [0]])
 
 
 @pytest.mark.parametrize(("number", "left"), [(1, 0.5), (2, -0.5), (3, 0.5), (4, -0.5), (5, 0.5)])
@@ -526,14 +552,17 @@ def test_srelu_starts_as_in_the_code_of_set(dtype):
 def test_srelu_refuses_parameters_of_different_shapes():
     with refuses(
         ValueError,
-        "SReLU: the four parameters must have one shape (n,) and one dtype, got "
-        "[((2,), 'float64'), ((2,), 'float64'), ((3,), 'float64'), ((2,), 'float64')]",
+        "SReLU: the four parameters must have one shape (n,), got [(2,), (2,), (3,), (2,)]",
     ):
         SReLU(np.ones(2), np.ones(2), np.ones(3), np.ones(2))
 
 
 def test_srelu_refuses_parameters_of_different_dtypes():
-    with pytest.raises(ValueError, match=r"^SReLU: the four parameters must have one shape"):
+    with refuses(
+        TypeError,
+        "SReLU: the four parameters must have one dtype, got "
+        "['float64', 'float32', 'float64', 'float64']",
+    ):
         SReLU(np.ones(2), np.ones(2, np.float32), np.ones(2), np.ones(2))
 
 

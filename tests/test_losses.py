@@ -241,7 +241,7 @@ def test_labels_must_be_classes(loss, labels, worst):
 @every_loss
 @pytest.mark.parametrize("n", [0, 17])
 def test_labels_must_fit_the_outputs(loss, n):
-    with pytest.raises(ValueError, match=rf"^{loss.__name__}: labels must be 1 to 16.*, got {n}$"):
+    with refuses(f"{loss.__name__}: there must be 1 to 16 labels, got {n}"):
         loss(SMALL, np.zeros(n, int))
 
 
@@ -265,7 +265,7 @@ def test_softmax_cross_entropy_refuses_labels_that_are_no_integers(dtype):
 
 @pytest.mark.parametrize("shape", [(2, 4), (2, 3, 1), (6,)])
 def test_squared_error_refuses_targets_of_another_shape(shape):
-    with refuses(f"squared_error: targets must have shape (n, 3), got {shape}"):
+    with refuses(f"squared_error: targets must have shape (n, 3) with n from 1 to 16, got {shape}"):
         squared_error(SMALL, np.zeros(shape))
 
 

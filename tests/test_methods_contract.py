@@ -52,7 +52,9 @@ def arranged(kinds=("ordinary", "ordinary"), seed=359, dtype=np.float64, dead=Fa
     _, grads = net.gradients(tiles.pack(x), y)
     sparse = net.sparse_gradients(grads)
     if dead:
-        sparse = tuple(grad._replace(**{k: v * 0 for k, v in grad._asdict().items()}) for grad in sparse)
+        sparse = tuple(
+            grad._replace(**{k: v * 0 for k, v in grad._asdict().items()}) for grad in sparse
+        )
     return net, sparse
 
 
@@ -66,7 +68,9 @@ def asked(method, net, grads, seed=367, step=STEP):
 def same(a, b):
     """Whether two lists of rewirings agree to the bit."""
     pairs = zip(a, b, strict=True)
-    return all(x.tobytes() == y.tobytes() for one, two in pairs for x, y in zip(one, two, strict=True))
+    return all(
+        x.tobytes() == y.tobytes() for one, two in pairs for x, y in zip(one, two, strict=True)
+    )
 
 
 def snapshot(net, grads):
@@ -217,9 +221,7 @@ def test_a_fraction_of_zero_changes_nothing(cls, options, situation):
 @every_situation
 @every_fraction
 def test_the_same_seed_gives_the_same_event(cls, options, situation, fraction):
-    results = [
-        asked(made(cls, options, fraction), *arranged(**situation))[0] for _ in range(2)
-    ]
+    results = [asked(made(cls, options, fraction), *arranged(**situation))[0] for _ in range(2)]
     assert same(*results)
 
 

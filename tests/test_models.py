@@ -68,8 +68,6 @@ def test_lenet_300_100_at_density_a_tenth_uniformly():
 
 def test_lenet_300_100_by_given_counts():
     # specs/models.md 1: every layer at sparsity .905
-    net = lenet(density=None, distribution=[22344, 2850, 95])
-    assert net.density == 1, "density None is a dense network, whatever the distribution"
     net = lenet(density=0.5, distribution=[22344, 2850, 95])
     assert net.connections == (22344, 2850, 95)
 
@@ -110,6 +108,10 @@ def test_given_counts_leave_density_unread():
 
 def test_density_none_makes_every_layer_dense():
     assert [type(layer) for layer in make(density=None).weighted] == [Dense] * 3
+
+
+def test_density_none_wins_over_given_counts():
+    assert make(density=None, distribution=[10, 0, 28]).connections == (108, 63, 28)
 
 
 @pytest.mark.parametrize("dense", [(-1,), (2,), (-1, 2)])
@@ -158,6 +160,12 @@ def test_another_layer_leaves_the_draws_of_the_others(draw):
 def test_activations_leave_the_draws_of_the_weights(option):
     for ref, comp in zip(make().weighted, make(**option).weighted, strict=True):
         assert ref.weight.data.tobytes() == comp.weight.data.tobytes()
+
+
+@pytest.mark.parametrize("option", [{"density": 0.9}, {"initialisation": "truncated_normal"}])
+def test_weights_leave_the_draws_of_the_activations(option):
+    ref, comp = make(activation="srelu"), make(**{"activation": "srelu", **option})
+    np.testing.assert_array_equal(ref.layers[1].left_slope, comp.layers[1].left_slope)
 
 
 def test_layers_draw_from_different_streams():
@@ -286,13 +294,15 @@ def test_dense_must_name_layers(layer):
 
 @pytest.mark.parametrize("density", [0.4, None])
 def test_an_unknown_draw_is_refused(density):
-    with refuses(ValueError, "mlp: draw must be one of ['bernoulli', 'exact'], got 'coin'"):
+    with refuses(ValueError, "mlp: draw must be one of ['exact', 'bernoulli'], got 'coin'"):
         make(draw="coin", density=density)
 
 
 @pytest.mark.parametrize("sizes", [SIZES, (12, 4)])
 def test_an_unknown_activation_is_refused(sizes):
-    with refuses(ValueError, "mlp: activation must be relu, srelu or all_relu, got 'tanh'"):
+    with refuses(
+        ValueError, "mlp: activation must be one of ['relu', 'srelu', 'all_relu'], got 'tanh'"
+    ):
         make(sizes, activation="tanh")
 
 

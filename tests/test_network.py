@@ -165,6 +165,29 @@ def test_with_a_generator_there_is_noise():
     assert quiet != noisy
 
 
+def test_layers_may_follow_each_other_without_activation():
+    rng = np.random.default_rng(151)
+    first, second = rng.standard_normal((4, 7)), rng.standard_normal((3, 4))
+    net, (x, labels) = Network([Dense(first), Linear(csr.from_dense(second))]), batch()
+    _, delta = naive.cross_entropy(x @ first.T @ second.T, labels)
+    ref = second.T @ delta.T @ x
+    _, grads = net.gradients(tiles.pack(x), labels)
+    np.testing.assert_allclose(grads[0].weight, ref, **backpropagation_close)
+
+
+def test_the_gradient_by_the_examples_is_not_made(monkeypatch):
+    net, (x, labels), wishes = make(), batch(), []
+    forward = net.layers[0].forward
+
+    def watched(x, rng=None):
+        y, pullback = forward(x, rng)
+        return y, lambda delta, wanted=True: wishes.append(wanted) or pullback(delta, wanted)
+
+    monkeypatch.setattr(net.layers[0], "forward", watched)
+    net.gradients(tiles.pack(x), labels)
+    assert wishes == [False]
+
+
 def test_the_mean_over_a_batch_is_the_mean_over_its_halves():
     net, (x, labels) = make(), batch(20)
     _, whole = net.gradients(tiles.pack(x), labels)
@@ -188,9 +211,11 @@ def test_sparse_gradients_are_those_of_the_sparse_layers():
 
 def test_predictions_are_those_of_the_dense_network():
     net, (x, _) = make(), batch()
-    for k, (weight, layer) in enumerate(zip(dense_weights(net), net.weighted, strict=True)):
-        ref = (x if k == 0 else naive.relu(ref)) @ weight.T + layer.bias  # noqa: F821 not at k = 0
-    comp = net.predict(batch()[0])
+    first, second, third = dense_weights(net)
+    hidden = naive.relu(x @ first.T + net.weighted[0].bias)
+    hidden = naive.relu(hidden @ second.T + net.weighted[1].bias)
+    ref = hidden @ third.T + net.weighted[2].bias
+    comp = net.predict(x)
     np.testing.assert_allclose(comp, ref, **backpropagation_close)
 
 
@@ -411,3 +436,14 @@ def test_an_srelu_must_have_the_dtype_of_its_layer():
     units = SReLU.initial(2, np.random.default_rng(149), np.float64)
     with pytest.raises(ValueError, match=r"^Network: "):
         Network([Dense(np.zeros((2, 4), np.float32)), units])
+
+
+def test_a_refused_change_leaves_every_layer_as_it_was():
+    net = mlp([4, 5, 3], density=0.5, rng=np.random.default_rng(211))
+    before = [layer.weight for layer in net.sparse_layers]
+    none, no_values = np.empty(0, np.int64), np.empty(0)
+    good = csr.Rewire(np.array([0]), none, no_values)
+    bad = csr.Rewire(np.array([99]), none, no_values)
+    with pytest.raises(ValueError, match="^apply: drop slots"):
+        net.restructure([good, bad])
+    assert [layer.weight for layer in net.sparse_layers] == before

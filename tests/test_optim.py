@@ -178,7 +178,9 @@ def test_every_update_is_counted(make):
 
 @pytest.mark.parametrize("options", [*SGD_OPTIONS, "adam"], ids=str)
 def test_gradients_and_parameters_are_read_only_to_an_optimizer(options):
-    optimizer = optim.adam(0.1, weight_decay=0.1) if options == "adam" else optim.sgd(0.1, **options)
+    optimizer = (
+        optim.adam(0.1, weight_decay=0.1) if options == "adam" else optim.sgd(0.1, **options)
+    )
     value, grads = arranged(np.float64, 41)
     value.flags.writeable = grads.flags.writeable = False
     parameters = (Parameter(0, "weight", value, True),)

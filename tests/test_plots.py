@@ -13,7 +13,11 @@ def test_a_learning_curve_is_the_mean_over_seeds():
     figure = plots.learning_curves({"density 0.1": {"set": values}}, "accuracy")
     (ax,) = figure.axes
     np.testing.assert_allclose(line_data(ax)["set"], [0.2, 0.6])
-    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("density 0.1", "epoch", "accuracy")
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == (
+        "density 0.1",
+        "epoch",
+        "accuracy",
+    )
 
 
 def test_the_band_goes_from_the_least_to_the_most():

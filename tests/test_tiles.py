@@ -99,3 +99,37 @@ def test_pack_starts_on_a_cache_line():
 
 def test_no_examples_make_no_tiles():
     assert tiles.pack(np.empty((0, 3))).shape == (0, 3, 8)
+
+
+@pytest.mark.parametrize("row", [3, -1])
+def test_packing_refuses_rows_that_are_not_there(row):
+    with pytest.raises(ValueError, match=rf"^pack: order must be in \[0, 3\), got {row}$"):
+        tiles.pack(np.ones((3, 2)), np.array([0, row]))
+
+
+def test_a_buffer_in_use_is_never_handed_out_again():
+    one = tiles.empty((3, 5), np.float64)
+    kept = one[1:]  # a view alone keeps it in use
+    kept[:] = 7
+    del one
+    two = tiles.empty((3, 5), np.float64)
+    two[:] = 9
+    assert not np.shares_memory(kept, two)
+    assert set(kept.ravel()) == {7}
+
+
+def test_a_buffer_nobody_uses_is_handed_out_again():
+    one = tiles.empty((3, 1117), np.float32)
+    where = one.ctypes.data
+    del one
+    assert tiles.empty((1117, 3), np.float32).ctypes.data == where
+
+
+def test_idle_buffers_beyond_the_limit_are_let_go(monkeypatch):
+    monkeypatch.setattr(tiles, "IDLE_BYTES", 10_000)
+    pool = tiles._Pool()
+    sizes = range(1000, 9000, 1000)
+    for n_bytes in sizes:
+        pool.take(n_bytes)
+    held = sum(n * len(group) for n, group in pool._buffers.items())
+    assert held < 10_000 + max(sizes)

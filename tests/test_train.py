@@ -154,9 +154,7 @@ def test_set_updates_and_then_rewires(optimizer):
         in_ref, in_new = np.isin(csr.flat(twin.weight), kept), np.isin(csr.flat(layer.weight), kept)
         grown = np.isin(csr.flat(layer.weight), event.grown)
         np.testing.assert_array_equal(layer.bias, twin.bias)
-        np.testing.assert_array_equal(
-            layer.weight.data[in_new & ~grown], twin.weight.data[in_ref]
-        )
+        np.testing.assert_array_equal(layer.weight.data[in_new & ~grown], twin.weight.data[in_ref])
         pairs = zip(
             training.optimizer_state.buffers[2 * k], ref.optimizer_state.buffers[2 * k], strict=True
         )

@@ -114,10 +114,15 @@ class SReLU:
 
     def __init__(self, left_threshold, left_slope, right_offset, right_slope):
         arrays = [np.asarray(a) for a in (left_threshold, left_slope, right_offset, right_slope)]
-        if arrays[0].ndim != 1 or len({(a.shape, a.dtype) for a in arrays}) != 1:
+        if arrays[0].ndim != 1 or len({a.shape for a in arrays}) != 1:
             raise ValueError(
-                "SReLU: the four parameters must have one shape (n,) and one dtype, got "
-                f"{[(a.shape, str(a.dtype)) for a in arrays]}"
+                "SReLU: the four parameters must have one shape (n,), got "
+                f"{[a.shape for a in arrays]}"
+            )
+        if len({a.dtype for a in arrays}) != 1:
+            raise TypeError(
+                "SReLU: the four parameters must have one dtype, got "
+                f"{[str(a.dtype) for a in arrays]}"
             )
         self.left_threshold, self.left_slope, self.right_offset, self.right_slope = arrays
 

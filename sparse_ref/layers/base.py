@@ -69,6 +69,11 @@ class LayerGrad(NamedTuple):
         (last - first, n_in)
             dL/dW at every position, connected or not. At a connection it has the bits of `weight`.
         """
+        n_out = self.delta.shape[1]
+        if not 0 <= first <= last <= n_out:
+            raise ValueError(
+                f"LayerGrad: rows must be in order and in [0, {n_out}], got {first} to {last}"
+            )
         out = np.empty((last - first, self.inputs.shape[1]), self.inputs.dtype)
         gradient_rows(first, self.delta, self.inputs, out)
         return out
@@ -77,9 +82,8 @@ class LayerGrad(NamedTuple):
 def check_bias(who: str, bias: np.ndarray, n_out: int, dtype: np.dtype) -> np.ndarray:
     """Return a bias that fits its layer, or say why it does not."""
     bias = np.asarray(bias)
-    if bias.shape != (n_out,) or bias.dtype != dtype:
-        raise ValueError(
-            f"{who}: bias must have shape ({n_out},) and dtype {dtype}, "
-            f"got {bias.shape} and {bias.dtype}"
-        )
+    if bias.shape != (n_out,):
+        raise ValueError(f"{who}: bias must have shape ({n_out},), got {bias.shape}")
+    if bias.dtype != dtype:
+        raise TypeError(f"{who}: bias must have the weight's dtype, {dtype}, got {bias.dtype}")
     return bias

@@ -21,11 +21,10 @@ class Dense:
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray | None = None):
         weight = np.ascontiguousarray(weight)
-        if weight.ndim != 2 or weight.dtype not in (np.float32, np.float64):
-            raise ValueError(
-                "Dense: weight must be two-dimensional float32 or float64, got shape "
-                f"{weight.shape} and dtype {weight.dtype}"
-            )
+        if weight.ndim != 2:
+            raise ValueError(f"Dense: weight must have two dimensions, got shape {weight.shape}")
+        if weight.dtype not in (np.float32, np.float64):
+            raise TypeError(f"Dense: weight must be float32 or float64, got {weight.dtype}")
         self.weight = weight
         bias = np.zeros(len(weight), weight.dtype) if bias is None else bias
         self.bias = check_bias("Dense", bias, len(weight), weight.dtype)
@@ -61,7 +60,7 @@ class Dense:
         y += self.bias[:, None]
 
         def pullback(delta, wanted=True):
-            dense = sum(d @ i.T for d, i in zip(delta, x, strict=True))
+            dense = np.tensordot(delta, x, ((0, 2), (0, 2)))
             grad = LayerGrad(dense, delta.sum(axis=(0, 2)), delta, x)
             return (np.matmul(weight.T, delta) if wanted else None), grad
 

@@ -26,7 +26,7 @@ class Linear:
     """
 
     def __init__(self, weight: csr_array, bias: np.ndarray | None = None):
-        self._adopt(csr.freeze(csr.check(weight, "Linear")))
+        self.adopt(csr.freeze(csr.check(weight, "Linear")))
         n_out = self.weight.shape[0]
         bias = np.zeros(n_out, self.weight.dtype) if bias is None else bias
         self.bias = check_bias("Linear", bias, n_out, self.weight.dtype)
@@ -34,10 +34,6 @@ class Linear:
     def __repr__(self) -> str:
         n_out, n_in = self.weight.shape
         return f"Linear({n_in} -> {n_out}, {self.weight.nnz} connections)"
-
-    def _adopt(self, weight):
-        self.weight = weight
-        self._by_input = csr.transpose_index(weight)
 
     @property
     def n_in(self) -> int:
@@ -77,8 +73,13 @@ class Linear:
     def restructure(self, rewire: csr.Rewire) -> np.ndarray:
         """Change the structure; return `source` for everything kept per connection."""
         weight, source = csr.apply(self.weight, rewire)
-        self._adopt(weight)
+        self.adopt(weight)
         return source
+
+    def adopt(self, weight: csr_array) -> None:
+        """Take a weight that `csr` made, of the same shape, in place of the present one."""
+        self.weight = weight
+        self._by_input = csr.transpose_index(weight)
 
 
 def _input_gradient(weight, by_input, delta):
