@@ -77,10 +77,10 @@ def fit(
     Raises
     ------
     FloatingPointError
-        The loss is no longer finite. The network keeps its last weights.
+        The loss or the weights would no longer be finite. The network keeps its last weights.
     """
-    x, y = _checked_data(net, data, "data")
-    held_out = None if validation is None else _checked_data(net, validation, "validation")
+    x, y = _checked_data(net, data, "fit: data")
+    held_out = None if validation is None else _checked_data(net, validation, "fit: validation")
     _check_positive(epochs=epochs, batch_size=batch_size)
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"fit: rng must be a numpy.random.Generator, got {type(rng).__name__}")
@@ -138,7 +138,7 @@ def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> None
     training.step += 1
     loss, grads = net.gradients(x, y, training.noise_rng)
     rate = training.optimizer.learning_rate(training.step)
-    _require_finite(loss, training.step, rate)
+    _require_finite("loss", loss, training)
     training.history.steps.append(Step(training.step, loss, rate))
     sparse_grads = net.sparse_gradients(grads)
     training.method_state = training.method.observe(sparse_grads, training.method_state)
@@ -159,7 +159,7 @@ def evaluate(net: Network, data: tuple[np.ndarray, np.ndarray]) -> Evaluation:
     >>> evaluate(net, (np.eye(2), np.array([0, 2]))).accuracy in (0.0, 0.5, 1.0)
     True
     """
-    x, y = _checked_data(net, data, "data")
+    x, y = _checked_data(net, data, "evaluate: data")
     return _evaluate(net, x, y)
 
 
@@ -177,11 +177,15 @@ def _evaluate(net, x, y):
 def _update(net, grads, training):
     parameters = net.parameters()
     arrays = [getattr(grads[p.layer], p.name) for p in parameters]
-    updates, training.optimizer_state = training.optimizer.updates(
-        parameters, arrays, training.optimizer_state, training.step
-    )
-    for parameter, update in zip(parameters, updates, strict=True):
-        np.add(parameter.value, update, out=parameter.value)
+    with np.errstate(over="ignore", invalid="ignore"):  # found below, and told in words
+        updates, training.optimizer_state = training.optimizer.updates(
+            parameters, arrays, training.optimizer_state, training.step
+        )
+        values = [p.value + update for p, update in zip(parameters, updates, strict=True)]
+        total = sum(float(np.add.reduce(value, axis=None)) for value in values)
+    _require_finite("weights", total, training)  # a finite sum has no part that is not
+    for parameter, value in zip(parameters, values, strict=True):
+        np.copyto(parameter.value, value)
 
 
 def _rewire(net, sparse_grads, training):
@@ -222,17 +226,20 @@ def _epoch_record(net, number, training, first, n, batch_size, held_out, seconds
     return Epoch(number, mean, result.loss, result.accuracy, net.connections, seconds)
 
 
-def _checked_data(net, data, name):
+def _checked_data(net, data, who):
     x, y = data
-    x, y = net.examples(x, f"fit: {name}"), np.asarray(y)
+    x, y = net.examples(x, who), np.asarray(y)
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(
-            f"fit: {name} must hold as many labels as examples and at least one, "
+            f"{who} must hold as many labels as examples and at least one, "
             f"got {len(x)} examples and {len(y)} labels"
         )
     if np.issubdtype(y.dtype, np.integer) and (y.min() < 0 or y.max() >= net.n_out):
         worst = y.min() if y.min() < 0 else y.max()
-        raise ValueError(f"fit: {name} labels must be in [0, {net.n_out}), got {worst}")
+        raise ValueError(f"{who} labels must be in [0, {net.n_out}), got {worst}")
+    if np.issubdtype(y.dtype, np.floating) and not np.isfinite(y).all():
+        example = int(np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))[0])
+        raise ValueError(f"{who} targets must be finite, got {y[example]} in example {example}")
     return x, y
 
 
@@ -242,9 +249,10 @@ def _check_positive(**counts):
             raise ValueError(f"fit: {name} must be a positive whole number, got {value}")
 
 
-def _require_finite(loss, step, rate):
-    if not np.isfinite(loss):
+def _require_finite(what, value, training):
+    if not np.isfinite(value):
+        rate = training.optimizer.learning_rate(training.step)
         raise FloatingPointError(
-            f"fit: the loss must stay finite, got {loss} at step {step}; "
+            f"fit: the {what} must stay finite, got {value} at step {training.step}; "
             f"the learning rate there is {rate}"
         )
