@@ -7,6 +7,7 @@ sparse arrays, which drop exact zeros, are not used anywhere. The pattern (``ind
 of a weight made here is read-only; ``data`` is not.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -138,8 +139,9 @@ def check(weight: csr_array, who: str = "check") -> csr_array:
             f"{who}: indptr[-1], indices and data must agree in length, got "
             f"{weight.indptr[-1]}, {len(weight.indices)} and {len(weight.data)}"
         )
-    _require_columns(who, weight)
-    _require_ascending(who, "connections (row * n_in + column)", flat(weight), None)
+    _require_within(who, "column indices", weight.indices, 0, weight.shape[1])
+    positions = flat(weight)
+    _require_ascending(who, "connections (row * n_in + column)", positions, math.prod(weight.shape))
     return weight
 
 
@@ -203,11 +205,7 @@ def carry(old: np.ndarray, source: np.ndarray, grown: float = 0.0) -> np.ndarray
     >>> carry(np.array([5.0, 6.0, 7.0]), np.array([0, -1, 2]))
     array([5., 0., 7.])
     """
-    if source.size and not (source.min() >= -1 and source.max() < len(old)):
-        worst = source.min() if source.min() < -1 else source.max()
-        raise ValueError(
-            f"carry: source must be -1 or a slot of the old array of length {len(old)}, got {worst}"
-        )
+    _require_within("carry", f"source (-1: grown, else a slot of {len(old)})", source, -1, len(old))
     new = np.full(len(source), grown, old.dtype)
     survives = source >= 0
     new[survives] = old[source[survives]]
@@ -243,7 +241,7 @@ def _checked(weight, rewire):
     with np.errstate(over="ignore"):  # what the dtype cannot hold becomes inf and is refused below
         values = np.asarray(rewire.values).astype(weight.dtype)
     _require_ascending("apply", "drop slots", drop, weight.nnz)
-    _require_ascending("apply", "grow positions", grow, weight.shape[0] * weight.shape[1])
+    _require_ascending("apply", "grow positions", grow, math.prod(weight.shape))
     if values.shape != grow.shape:
         raise ValueError(
             f"apply: values must be as many as grow positions, {len(grow)}, "
@@ -264,14 +262,11 @@ def _integers(who, name, array):
 
 
 def _require_absent(weight, kept, grow):
-    at = np.searchsorted(kept, grow)
-    at[at == len(kept)] = 0
-    taken = np.flatnonzero(kept[at] == grow) if len(kept) else np.empty(0, np.int64)
+    taken = np.intersect1d(kept, grow, assume_unique=True)
     if taken.size:
-        position = int(grow[taken[0]])
-        row, column = divmod(position, weight.shape[1])
+        row, column = divmod(int(taken[0]), weight.shape[1])
         raise ValueError(
-            f"apply: grow position {position} is already connected (row {row}, column {column})"
+            f"apply: grow position {taken[0]} is already connected (row {row}, column {column})"
         )
 
 
@@ -282,16 +277,14 @@ def _require_ascending(who, what, array, stop):
         raise ValueError(
             f"{who}: {what} must be ascending and unique, got {array[k]} before {array[k + 1]}"
         )
-    if stop is not None and array.size and not (array[0] >= 0 and array[-1] < stop):
-        worst = array[0] if array[0] < 0 else array[-1]
-        raise ValueError(f"{who}: {what} must be in [0, {stop}), got {worst}")
+    _require_within(who, what, array, 0, stop)
 
 
-def _require_columns(who, weight):
-    indices, n_in = weight.indices, weight.shape[1]
-    if indices.size and not (indices.min() >= 0 and indices.max() < n_in):
-        worst = indices.min() if indices.min() < 0 else indices.max()
-        raise ValueError(f"{who}: column indices must be in [0, {n_in}), got {worst}")
+def _require_within(who, what, array, low, stop):
+    """Refuse the array and name an offender, the least or the largest."""
+    for worst in (array.min(), array.max()) if array.size else ():
+        if not low <= worst < stop:
+            raise ValueError(f"{who}: {what} must be in [{low}, {stop}), got {worst}")
 
 
 def _require_matrix(who, dense):

@@ -532,7 +532,7 @@ def test_carry_leaves_the_old_array_alone():
 
 @pytest.mark.parametrize("slot", [2, -2])
 def test_carry_refuses_a_source_of_another_weight(slot):
-    rule = "source must be -1 or a slot of the old array of length 2"
+    rule = "source (-1: grown, else a slot of 2) must be in [-1, 2)"
     with refuses(ValueError, f"carry: {rule}, got {slot}"):
         csr.carry(np.ones(2), np.array([0, slot]))
 
