@@ -13,6 +13,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
+LEGEND = 1.6  # inches beside the panels
 LEAST_DENSITY = 1e-3  # below it the axis of densities is linear
 STYLES = ("-", "--", "-.", ":")
 
@@ -106,7 +107,7 @@ def _panels(n, width, height):
     """As few rows as hold four panels each, filled evenly."""
     rows = math.ceil(n / 4)
     columns = math.ceil(n / rows)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = Figure(figsize=(width * columns + LEGEND, height * rows), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, sharey=True).flat)
     for ax in axes[n:]:
         ax.set_axis_off()
