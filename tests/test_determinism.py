@@ -16,6 +16,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+
 from sparse_ref import History, evaluate, first_difference, fit, models, optim, schedules
 from sparse_ref.methods import SET, RigL, Static
 
@@ -27,9 +28,9 @@ METHODS = {
     "srelu": (RigL(drop_fraction=0.4, every=3, regrow="reinit"), "srelu"),
 }
 
-# SHA-256 of the structure and the parameters after a training of 12 epochs (`trained`). They are the
-# same on every run, for every number of threads and on every processor. A sum that changes means
-# that the numbers of a training changed: another order of summation, another draw, another
+# SHA-256 of the structure and the parameters after a training of 12 epochs (`trained`). They are
+# the same on every run, for every number of threads and on every processor. A sum that changes
+# means that the numbers of a training changed: another order of summation, another draw, another
 # choice of connections. That is never an accident to be papered over: find the commit, say in it
 # what changed and why, and only then put in the sums that this file prints as a script.
 GOLDEN = {

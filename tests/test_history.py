@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import time
 import zipfile
 from pathlib import Path
 

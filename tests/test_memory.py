@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from sparse_ref import Linear, Network, ReLU, csr, optim, selection, tiles, train
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods import SET, RigL, Static, rigl, set_
@@ -84,7 +85,7 @@ def event_bound():
 
 
 def block_bound(dtype):
-    """A block of gradient, its magnitudes, one flag and one index for each of its numbers, twice."""
+    """A block of gradient, its magnitudes, and a flag and an index for each number, twice."""
     return 2 * selection.BLOCK_ELEMENTS * (2 * np.dtype(dtype).itemsize + 1 + INDEX)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sparse_ref import csr
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods import RigL, Run
@@ -340,12 +341,12 @@ def test_a_count_beyond_the_connections_is_refused(n_drop):
 
 
 def test_an_unknown_rule_for_what_was_dropped_is_refused():
-    with pytest.raises(ValueError, match="regrow must be one of .* got 'allow'"):
+    with pytest.raises(ValueError, match=r"regrow must be one of .* got 'allow'"):
         rewire_layer(csr.from_dense(WEIGHT), GRAD, 1, regrow="allow")
 
 
 def test_an_unknown_set_of_candidates_is_refused():
-    with pytest.raises(ValueError, match="candidates must be one of .* got 'keep'"):
+    with pytest.raises(ValueError, match=r"candidates must be one of .* got 'keep'"):
         choose(csr.from_dense(WEIGHT), GRAD, 1, "keep")
 
 

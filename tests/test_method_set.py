@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+
 from sparse_ref import csr
 from sparse_ref.methods import SET, Run
 from sparse_ref.methods.set_ import rewire_layer
@@ -218,6 +219,6 @@ def test_a_wrong_option_is_refused_by_name(options, message):
 
 def test_a_drop_fraction_of_another_kind_is_refused():
     with pytest.raises(
-        TypeError, match="^SET: drop_fraction must be a number or a schedule, got list$"
+        TypeError, match=r"^SET: drop_fraction must be a number or a schedule, got list$"
     ):
         SET(drop_fraction=[0.3])

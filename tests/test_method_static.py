@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from sparse_ref import csr, fit, models, optim
 from sparse_ref.methods import Run, Static
 

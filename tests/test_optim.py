@@ -3,6 +3,7 @@
 import naive
 import numpy as np
 import pytest
+
 from sparse_ref import optim, schedules
 from sparse_ref.layers import Parameter
 

@@ -70,20 +70,20 @@ def wrong_imports(path, tree):
     me, my_name = room(module_name(path)), module_name(path)
     for node, name in imports(path, tree):
         there = room(name)
-        if my_name.startswith("data_loaders") and name.split(".")[0] == "sparse_ref":
+        packages = my_name.split(".")[0], name.split(".")[0]
+        if packages == ("data_loaders", "sparse_ref"):
             yield f"{at(path, node)}: data_loaders must not import {name}"
-        if my_name.startswith("sparse_ref") and name.split(".")[0] == "data_loaders":
-            if me not in MAY_IMPORT_LOADERS:
-                yield f"{at(path, node)}: only cli.py may import {name}"
+        if packages == ("sparse_ref", "data_loaders") and me not in MAY_IMPORT_LOADERS:
+            yield f"{at(path, node)}: only cli.py may import {name}"
         if me is None:
             continue
         if name == "sparse_ref":
             yield f"{at(path, node)}: import the module that is meant, not the whole package"
         if there is not None and TIER.get(there, 0) > TIER.get(me, 0):
             yield f"{at(path, node)}: {me} must not import {there}, which stands above it"
-        if me == there == "methods" and my_name.count(".") == 2 and name != my_name:
-            if name not in ("sparse_ref.methods.base",):
-                yield f"{at(path, node)}: a method file must not import {name}"
+        method_file = me == there == "methods" and my_name != "sparse_ref.methods"
+        if method_file and name not in (my_name, "sparse_ref.methods.base"):
+            yield f"{at(path, node)}: a method file must not import {name}"
 
 
 def functions(tree):
@@ -121,6 +121,11 @@ def dotted(node):
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def is_false(node):
+    """Whether an expression is the literal False."""
+    return isinstance(node, ast.Constant) and node.value is False
+
+
 NEW_RANDOM = {"Generator", "default_rng", "SeedSequence", "BitGenerator", "PCG64", "Philox"}
 
 
@@ -128,16 +133,19 @@ def wrong_words(path, tree):
     """Names and calls that the house does not use."""
     for node in ast.walk(tree):
         name = dotted(node)
-        if isinstance(node, ast.Attribute) and re.match(r"(np|numpy)\.random\.\w+$", name):
-            if node.attr not in NEW_RANDOM:
-                yield f"{at(path, node)}: {name} has a global state; take a Generator"
+        of_random = re.match(r"(np|numpy)\.random\.(\w+)$", name)
+        if of_random and of_random[2] not in NEW_RANDOM:
+            yield f"{at(path, node)}: {name} has a global state; take a Generator"
         if isinstance(node, ast.Attribute) and node.attr == "csr_matrix":
             yield f"{at(path, node)}: csr_array, not csr_matrix"
         if isinstance(node, ast.keyword) and node.arg == "fastmath":
             yield f"{at(path, node.value)}: fastmath lets the compiler reorder sums"
-        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            if not (isinstance(node.value, ast.Constant) and node.value.value is False):
-                yield f"{at(path, node.value)}: allow_pickle must be False"
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg == "allow_pickle"
+            and not is_false(node.value)
+        ):
+            yield f"{at(path, node.value)}: allow_pickle must be False"
         if (
             isinstance(node, ast.Call)
             and dotted(node.func) == "print"
@@ -147,7 +155,7 @@ def wrong_words(path, tree):
         if isinstance(node, ast.Assert):
             yield f"{at(path, node)}: assert; raise an error that says what is wrong"
     for node, name in imports(path, tree):
-        if name.split(".")[0] in ("pickle", "dill", "cloudpickle", "joblib.numpy_pickle", "random"):
+        if name.split(".")[0] in ("pickle", "dill", "cloudpickle", "random"):
             yield f"{at(path, node)}: {name}"
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and any(a.name == "csr_matrix" for a in node.names):

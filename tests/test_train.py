@@ -5,8 +5,21 @@ import itertools
 import naive
 import numpy as np
 import pytest
-from sparse_ref import Dropout, Linear, Network, ReLU, csr, evaluate, fit, models, optim, schedules
-from sparse_ref import tiles, train
+
+from sparse_ref import (
+    Dropout,
+    Linear,
+    Network,
+    ReLU,
+    csr,
+    evaluate,
+    fit,
+    models,
+    optim,
+    schedules,
+    tiles,
+    train,
+)
 from sparse_ref.methods import SET, RigL, Static
 
 
@@ -177,7 +190,7 @@ def test_grown_zeros_are_connections_that_live_on():
     net, (x, y), _ = problem(113)
     training = started(net, RigL(0.6, every=1, stop=7), optim.sgd(0.1))
     connections = net.connections
-    for step in range(1, 7):  # events only: no weight is ever updated
+    for _step in range(1, 7):  # events only: no weight is ever updated
         train.step(net, tiles.pack(x), y, training)
         assert net.connections == connections
     zeros = [int(np.sum(layer.weight.data == 0)) for layer in net.sparse_layers]
@@ -596,7 +609,7 @@ def test_targets_that_are_not_finite_are_refused(value):
     net = models.mlp([6, 3], density=0.5, rng=rng, loss="squared_error")
     targets = rng.random((30, 3))
     targets[7, 1] = value
-    with pytest.raises(ValueError, match="^fit: data .*must be finite.* in example 7"):
+    with pytest.raises(ValueError, match=r"^fit: data .*must be finite.* in example 7"):
         fitted(net, (X, targets), rng)
 
 
@@ -666,7 +679,7 @@ def test_what_a_method_remembers_follows_every_event():
         def follow(self, state, sources):
             return [csr.carry(age, source) for age, source in zip(state, sources, strict=True)]
 
-    net, data, rng = problem(349)
+    net, data, _rng = problem(349)
     training = started(net, Ages(), optim.sgd(0.1))
     born = [dict.fromkeys(csr.flat(layer.weight).tolist(), 0) for layer in net.sparse_layers]
     for step, k in zip(range(1, 9), itertools.cycle(range(3)), strict=False):

@@ -44,6 +44,12 @@ class SET(Method):
         No event from this step on; by default the last step, so the last epoch ends without one.
     grow_std : float
         Grown weights are N(0, grow_std²); 0.1 in the authors' sparse code, 0 starts them at zero.
+
+    Notes
+    -----
+    The defaults are the paper's, whose learning rate is constant. Under a falling rate what grows
+    late is never trained, and 0.1 may be large beside the weights around it: let `drop_fraction`
+    fall with the rate, or set `stop` to three quarters of the training.
     """
 
     drop_fraction: float | Schedule = 0.3
