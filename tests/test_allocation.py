@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparse_ref.allocation import (
@@ -22,7 +22,6 @@ from sparse_ref.allocation import (
     set_epsilon,
     uniform,
 )
-
 
 LENET_300_100 = [(300, 784), (100, 300), (10, 100)]
 LENET_5 = [(20, 1, 5, 5), (50, 20, 5, 5), (500, 800), (10, 500)]

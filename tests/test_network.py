@@ -444,6 +444,6 @@ def test_a_refused_change_leaves_every_layer_as_it_was():
     none, no_values = np.empty(0, np.int64), np.empty(0)
     good = csr.Rewire(np.array([0]), none, no_values)
     bad = csr.Rewire(np.array([99]), none, no_values)
-    with pytest.raises(ValueError, match="^apply: drop slots"):
+    with pytest.raises(ValueError, match=r"^apply: drop slots"):
         net.restructure([good, bad])
     assert [layer.weight for layer in net.sparse_layers] == before

@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparse_ref.elementary import cos_pi, power
@@ -23,7 +23,6 @@ from sparse_ref.schedules import (
     as_schedule,
     cubic,
 )
-
 
 decays = pytest.mark.parametrize(
     "make",

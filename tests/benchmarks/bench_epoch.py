@@ -8,6 +8,7 @@ number of threads. Rounds are interleaved: PyTorch's epoch is the setup of ours.
 epoch does not depend on the pixels, so where the data set is absent, noise of its size is used.
 """
 
+import itertools
 import statistics
 import time
 
@@ -21,7 +22,7 @@ from sparse_ref import allocation
 torch = pytest.importorskip("torch")
 
 SIZES = (784, 1000, 1000, 1000, 10)
-SHAPES = [(after, before) for before, after in zip(SIZES, SIZES[1:], strict=False)]
+SHAPES = [(after, before) for before, after in itertools.pairwise(SIZES)]
 BATCH, RATE, MOMENTUM = 128, 0.01, 0.9
 ROUNDS = 5
 
