@@ -119,15 +119,23 @@ def unpacked(content: bytes, who: str) -> bytes:
     """
     if not content.startswith(b"\x1f\x8b"):
         return content
+    # Not gzip.decompress: it passes over zeros behind the stream.
+    stream = zlib.decompressobj(wbits=31)
     try:
-        return gzip.decompress(content)
-    except EOFError as error:
+        inside = stream.decompress(content)
+    except zlib.error as error:
+        raise ValueError(f"{who} is damaged gzip ({error}); copy or download it again") from error
+    if not stream.eof:
         raise ValueError(
             f"{who} is cut short: its gzip stream ends after {len(content)} bytes, before its end "
             "mark; copy or download it again"
-        ) from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{who} is damaged gzip ({error}); copy or download it again") from error
+        )
+    if stream.unused_data:
+        raise ValueError(
+            f"{who} must end with its gzip stream, got {len(stream.unused_data)} bytes after it; "
+            "copy or download it again"
+        )
+    return inside
 
 
 def looks_like_html(content: bytes) -> bool:

@@ -81,7 +81,7 @@ print(with_a_zero.nnz, "connections,", np.count_nonzero(with_a_zero.data), "of t
 
 # %%
 N = 1000 if SMOKE else 4000
-batch = sr.network.tiles.pack(rng.random((128, N), np.float32))
+batch = sr.tiles.pack(rng.random((128, N), np.float32))
 
 
 def seconds(layer, repeats=7):
@@ -103,7 +103,7 @@ dense_seconds = seconds(dense_net.layers[0])
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
 left.loglog(densities, np.array(sparse_seconds) * 1e3, "o-", color=plots.COLOURS[6], label="CSR")
-left.axhline(dense_seconds * 1e3, color=plots.COLOURS[0], ls="--", label="dense (BLAS), any mask")
+left.axhline(dense_seconds * 1e3, color=plots.COLOURS[0], ls="--", label="dense (BLAS)")
 left.set(xlabel="density", ylabel="ms, forward + backward, batch 128")
 right.loglog(densities, [net.nbytes / 1e6 for net in nets], "o-", color=plots.COLOURS[6])
 right.axhline(dense_net.nbytes / 1e6, color=plots.COLOURS[0], ls="--")

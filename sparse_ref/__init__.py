@@ -5,7 +5,17 @@ memory, no time and no optimizer state.
 """
 
 import sparse_ref.threads  # noqa: F401  before numba: it sets what OpenMP reads once
-from sparse_ref import allocation, csr, history, methods, models, optim, schedules, selection
+from sparse_ref import (
+    allocation,
+    csr,
+    history,
+    methods,
+    models,
+    optim,
+    schedules,
+    selection,
+    tiles,
+)
 from sparse_ref.history import History, first_difference
 from sparse_ref.layers import AllReLU, Dense, Dropout, LayerGrad, Linear, ReLU, SReLU
 from sparse_ref.network import Network
@@ -35,4 +45,5 @@ __all__ = [
     "optim",
     "schedules",
     "selection",
+    "tiles",
 ]

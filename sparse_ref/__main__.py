@@ -8,7 +8,7 @@ def main() -> None:
     try:
         from sparse_ref.cli import app
     except ModuleNotFoundError as error:
-        if error.name not in ("typer", "rich", "pydantic"):
+        if error.name not in ("typer", "rich", "pydantic", "threadpoolctl"):
             raise
         sys.exit(
             f"sparse-ref: the command needs {error.name}: "

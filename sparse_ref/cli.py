@@ -12,6 +12,7 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from threadpoolctl import threadpool_limits
 
 import data_loaders
 from sparse_ref.experiments import compare as comparison
@@ -19,6 +20,7 @@ from sparse_ref.experiments import output, pictures
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
 from sparse_ref.experiments.report import comparison_table, data_table
 from sparse_ref.experiments.runner import Data, Result, run, warm_up
+from sparse_ref.version import __version__
 
 app = typer.Typer(
     help="Truly sparse neural-network training on the CPU.",
@@ -39,6 +41,21 @@ SPLIT_SEED = 2018  # the held-out part is the same in every run, whatever its se
 
 DataOption = Annotated[str, typer.Option("--data", help=f"One of {', '.join(DATA)}.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write; new or empty.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sparse-ref {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it, end.")
+    ] = False,
+) -> None:
+    """Truly sparse neural-network training on the CPU."""
 
 
 @app.command()
@@ -70,7 +87,7 @@ def train(
     config: Annotated[Path | None, typer.Argument(help="A .toml or .json file.")] = None,
     data: Annotated[str | None, typer.Option(help=f"One of {', '.join(DATA)}.")] = None,
     method: Annotated[str | None, typer.Option(help="Name of a method.")] = None,
-    density: Annotated[float | None, typer.Option(help="Connections over positions.")] = None,
+    density: Annotated[str | None, typer.Option(help="A fraction, or dense.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the examples.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
@@ -180,9 +197,14 @@ def _progress(epochs):
 
 @contextmanager
 def _told():
-    """What a user can mend is told in a line, without a traceback."""
+    """What a user can mend is told in a line, without a traceback.
+
+    BLAS gets one thread: two pools of threads on the same cores wait for each other, which made the
+    dense network of a comparison many times slower whenever something else ran beside it.
+    """
     try:
-        yield
+        with threadpool_limits(1, user_api="blas"):
+            yield
     except (ConfigError, OSError, ValueError, ImportError, FloatingPointError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -193,6 +215,12 @@ def _load(config: RunConfig) -> Data:
     if name not in DATA:
         raise ConfigError(f"data: name must be one of {list(DATA)}, got {name!r}")
     train, test = DATA[name]()
+    features = int(np.prod(train.x.shape[1:]))
+    if config.model.sizes[0] != features:
+        raise ConfigError(
+            f"model.sizes: the first must be the {features} features of {name}, "
+            f"got {config.model.sizes[0]}"
+        )
     if not config.data.validation:
         return Data(train, None, test)
     rng = np.random.default_rng(SPLIT_SEED)

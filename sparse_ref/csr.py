@@ -171,7 +171,7 @@ def apply(weight: csr_array, rewire: Rewire) -> tuple[csr_array, np.ndarray]:
         Slots or positions out of range, repeated, unordered; a position that is connected
         already; values that do not fit. Nothing has changed then.
     """
-    drop, grow, values = _checked(weight, rewire)
+    drop, grow, values = _checked(check(weight, "apply"), rewire)
     positions = flat(weight)
     kept = np.delete(np.arange(weight.nnz, dtype=np.int64), drop)
     _require_absent(weight, positions[kept], grow)

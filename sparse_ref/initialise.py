@@ -21,6 +21,8 @@ fan        what fan_in and fan_out count
 ``nnz``    the connections of the unit (with ``glorot_uniform``: rigl_tf2's default)
 ``layer``  the layer's mean number of connections per unit
 =========  ==========================================================================
+
+``set`` and ``truncated_normal`` are the same whatever the fan.
 """
 
 import math

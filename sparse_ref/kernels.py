@@ -14,9 +14,8 @@ from numba import njit, prange
 
 from sparse_ref.lanes import dot, fma, load, splat, store, total
 
-ROWS_PER_UNIT = (
-    32  # rows a thread takes at a time: enough to hide the hand-out, few enough to share
-)
+# Rows a thread takes at a time: enough to hide the hand-out, few enough to share evenly.
+ROWS_PER_UNIT = 32
 WIDTHS = (8, 16, 32, 64)  # examples per tile row that have a compiled kernel
 
 

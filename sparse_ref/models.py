@@ -75,7 +75,7 @@ def mlp(
     counts = _counts(shapes, density, distribution, _layer_numbers(dense, len(shapes)))
     layers: list[Layer] = []
     for k, (shape, count, stream) in enumerate(
-        zip(shapes, counts, _generator(rng).spawn(len(shapes)), strict=True)
+        zip(shapes, counts, _streams(rng, len(shapes)), strict=True)
     ):
         draws, unit_draws = stream.spawn(2)
         layers.append(_weighted(shape, count, draw, draws, dtype, initialisation, fan))
@@ -114,10 +114,12 @@ def _shapes(sizes):
     return [(int(after), int(before)) for before, after in itertools.pairwise(sizes)]
 
 
-def _generator(rng):
+def _streams(rng, n):
+    """One stream a layer, by way of one child, so that the depth moves no later draw from `rng`."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"mlp: rng must be a numpy.random.Generator, got {type(rng).__name__}")
-    return rng
+    (own,) = rng.spawn(1)
+    return own.spawn(n)
 
 
 def _layer_numbers(dense, n):
@@ -129,7 +131,7 @@ def _layer_numbers(dense, n):
 
 def _counts(shapes, density, distribution, dense):
     """Connections per layer; None where the layer is dense."""
-    if density is None:
+    if density is None and isinstance(distribution, str):
         return [None] * len(shapes)
     sparse = [k for k in range(len(shapes)) if k not in dense]
     counts: list[int | None] = [None] * len(shapes)

@@ -10,7 +10,9 @@ from sparse_ref.csr import Rewire
 from sparse_ref.layers import Dense, Layer, LayerGrad, Linear, Parameter
 from sparse_ref.losses import LOSSES
 
-PREDICT_BATCH = 1024  # examples at a time in `predict`: bounds memory, does not change results
+PREDICT_BATCH = (
+    1024  # examples at a time in `predict`: bounds memory; sparse layers give the same bits
+)
 
 
 class Network:
@@ -88,7 +90,7 @@ class Network:
         )
 
     def gradients(
-        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, y: np.ndarray, rngs: Sequence[np.random.Generator] | None = None
     ) -> tuple[float, tuple[Any, ...]]:
         """Loss on one batch and the gradient of every layer.
 
@@ -98,8 +100,8 @@ class Network:
             From `sparse_ref.tiles.pack`.
         y : (n,)
             Labels, or what the loss takes.
-        rng : Generator, optional
-            For dropout; without it, as in evaluation.
+        rngs : sequence of Generator, optional
+            One a layer, for dropout; without them, as in evaluation.
 
         Returns
         -------
@@ -108,7 +110,8 @@ class Network:
             `LayerGrad` where there is a weight; None for a layer without parameters.
         """
         pullbacks = []
-        for layer in self.layers:
+        streams: Sequence[Any] = rngs or [None] * len(self.layers)
+        for layer, rng in zip(self.layers, streams, strict=True):
             x, pullback = layer.forward(x, rng)
             pullbacks.append(pullback)
         loss, delta = LOSSES[self.loss](x, y)
@@ -183,6 +186,10 @@ def _check_chain(layers):
     if not layers or not isinstance(layers[0], Linear | Dense):
         raise ValueError(
             "Network: the first layer must be Linear or Dense, got " + repr(layers[:1])
+        )
+    if len({id(layer) for layer in layers}) < len(layers):
+        raise ValueError(
+            "Network: a layer must not stand twice in a network, its state would clash"
         )
     before = layers[0]
     for layer in layers[1:]:

@@ -183,6 +183,8 @@ def _block_reader(shape, grad):
     if hasattr(grad, "block"):
         return grad.block
     grad = np.asarray(grad)
+    if not np.issubdtype(grad.dtype, np.floating):
+        raise TypeError(f"largest_absent: grad must hold floats, got {grad.dtype}")
     if grad.shape != shape:
         raise ValueError(f"largest_absent: grad must have the shape {shape}, got {grad.shape}")
     return lambda first, last: grad[first:last]
@@ -194,6 +196,8 @@ def _occupied(weight, freed):
 
 
 def _require_count(who, k, n):
+    if not isinstance(k, int | np.integer):
+        raise TypeError(f"{who}: the count must be a whole number, got {k!r}")
     if not 0 <= k <= n:
         raise ValueError(f"{who}: the count must be in [0, {n}], got {k}")
 

@@ -14,7 +14,7 @@ import numpy as np
 from sparse_ref.kernels import gather_tiles
 
 ALIGNMENT = 64  # bytes: one cache line, so that no load of a full register straddles two
-IDLE_BYTES = 1 << 26  # 64 MB of buffers may lie idle
+IDLE_BYTES = 1 << 28  # most that may lie idle when a buffer is taken: 256 MB
 MAX_WIDTH_BYTES = 256  # a tile row is at most four registers of 64 bytes
 
 
@@ -54,25 +54,29 @@ class _Pool:
     def take(self, n_bytes: int) -> np.ndarray:
         """An aligned buffer of `n_bytes` that is nobody's."""
         with self._lock:
-            buffers = self._buffers.setdefault(n_bytes, [])
-            for k in range(len(buffers)):
-                if self._references(buffers, k) == self._alone:
-                    return _aligned(buffers[k], n_bytes)
-            self._forget_idle(n_bytes)
-            buffers.append(np.empty(n_bytes + ALIGNMENT, np.uint8))
-            return _aligned(buffers[-1], n_bytes)
+            free = self._free(self._buffers.setdefault(n_bytes, []))
+            if not free:
+                self._forget_idle()
+                buffers = self._buffers.setdefault(n_bytes, [])
+                buffers.append(np.empty(n_bytes + ALIGNMENT, np.uint8))
+                free = [len(buffers) - 1]
+            return _aligned(self._buffers[n_bytes][free[0]], n_bytes)
 
     def _references(self, buffers, k):
         return sys.getrefcount(buffers[k])
 
-    def _forget_idle(self, n_bytes):
-        """Before the pool grows beyond `IDLE_BYTES`, let go of free buffers of other sizes."""
-        if sum(size * len(group) for size, group in self._buffers.items()) < IDLE_BYTES:
+    def _free(self, buffers):
+        return [k for k in range(len(buffers)) if self._references(buffers, k) == self._alone]
+
+    def _forget_idle(self):
+        """Before the pool grows, let go of all that lies idle if that is more than `IDLE_BYTES`."""
+        idle = {size: self._free(group) for size, group in self._buffers.items()}
+        if sum(size * len(free) for size, free in idle.items()) <= IDLE_BYTES:
             return
-        for size, group in self._buffers.items():
-            if size != n_bytes:
-                busy = range(len(group))
-                group[:] = [group[k] for k in busy if self._references(group, k) != self._alone]
+        for size, free in idle.items():
+            kept = set(range(len(self._buffers[size]))) - set(free)
+            self._buffers[size] = [self._buffers[size][k] for k in sorted(kept)]
+        self._buffers = {size: group for size, group in self._buffers.items() if group}
 
 
 def _aligned(raw, n_bytes):

@@ -32,7 +32,7 @@ class Training:
     optimizer: Optimizer
     optimizer_state: OptimizerState
     method_state: Any
-    noise_rng: np.random.Generator  # dropout
+    noise_rngs: list[np.random.Generator]  # one a layer, for dropout
     method_rng: np.random.Generator  # one child per event
     history: History
     step: int = 0  # batches seen
@@ -116,7 +116,7 @@ def start(
         optimizer=optimizer,
         optimizer_state=optimizer.init(net.parameters()),
         method_state=method.init(net, method_rng),
-        noise_rng=noise_rng,
+        noise_rngs=noise_rng.spawn(len(net.layers)),
         method_rng=method_rng,
         history=History(),
     )
@@ -136,7 +136,7 @@ def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> None
         Changed in place.
     """
     training.step += 1
-    loss, grads = net.gradients(x, y, training.noise_rng)
+    loss, grads = net.gradients(x, y, training.noise_rngs)
     rate = training.optimizer.learning_rate(training.step)
     _require_finite("loss", loss, training)
     training.history.steps.append(Step(training.step, loss, rate))

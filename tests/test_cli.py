@@ -120,7 +120,9 @@ def test_flags_amend_a_file(images, tmp_path):
         (["compare", "--methods", "set,dragon"], "compare: methods must be among"),
         (["compare", "--density", "0.1,x"], "--density must be numbers separated by commas"),
         (["compare", "--density", "1.5"], "compare: model.density: "),
-        (["compare", "--seeds", 0], "compare: methods, densities and seeds must each name"),
+        (["compare", "--density", "0.1,0.1"], "densities must be one or more, none twice"),
+        (["compare", "--methods", "set,set"], "methods must be one or more, none twice"),
+        (["compare", "--seeds", 0], "compare: seeds must be one or more, none twice, got []"),
         (["compare", "--epochs", 0], "compare: epochs: "),
         (["compare", "--data", "imagenet"], "data: name must be one of"),
         (["train", "--density", "-1"], "train: model.density: "),
@@ -134,6 +136,26 @@ def test_a_mistake_is_told_in_a_line(arguments, message, tmp_path):
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_network_of_another_width_than_the_data_is_refused(tmp_path):
+    (tmp_path / "c.toml").write_text("[model]\nsizes = [100, 10]\n")
+    result = invoke("train", tmp_path / "c.toml", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "model.sizes: the first must be the 784 features" in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dense_network_can_be_trained_by_flag(images, tmp_path):
+    result = invoke("train", "--density", "dense", "--epochs", 1, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "266,200 → 266,200" in result.output
+
+
+def test_the_version_is_told():
+    from sparse_ref import __version__
+
+    assert invoke("--version").output == f"sparse-ref {__version__}\n"
 
 
 def test_a_refused_command_writes_nothing(tmp_path):

@@ -10,6 +10,10 @@ def test_an_empty_configuration_is_the_default():
     assert parse({}) == RunConfig()
 
 
+def test_a_dense_network_can_be_said_in_a_file():
+    assert parse({"model": {"density": "dense"}}).model.density is None
+
+
 def test_a_configuration_survives_json():
     config = parse({"method": {"name": "set", "options": {"drop_fraction": 0.2}}, "seed": 5})
     assert parse(json.loads(config.model_dump_json())) == config
@@ -32,6 +36,31 @@ def test_a_configuration_survives_json():
             r"config: method: RigL: drop_fraction must be in \[0, 1\], got 2",
         ),
         ({"optimizer": {"name": "lion"}}, "config: optimizer.name: .*'sgd' or 'adam', got 'lion'"),
+        (
+            {"method": {"name": "set", "options": {"drop_fraction": "a"}}},
+            "config: method.options: SET: drop_fraction must be a number or a schedule, got str",
+        ),
+        (
+            {"method": {"name": "set", "options": {"grow_std": "a"}}},
+            "config: method.options: SET: grow_std must be a number, got str",
+        ),
+        ({"model": {"sizes": [784]}}, "config: model.sizes: .*at least 2 items"),
+        (
+            {"model": {"sizes": [784, 0]}},
+            "config: model.sizes.1: .*greater than or equal to 1, got 0",
+        ),
+        ({"model": {"dense": [7]}}, r"config: model.dense must name layers in \[-3, 3\), got 7"),
+        ({"model": {"initialisation": "best"}}, "config: model.initialisation: .*, got 'best'"),
+        ({"model": {"fan": "out"}}, "config: model.fan: .*'shape', 'nnz' or 'layer', got 'out'"),
+        ({"optimizer": {"step_factor": 2}}, "config: optimizer.step_factor: .*, got 2"),
+        (
+            {"optimizer": {"step_epochs": [3, 3]}},
+            r"config: optimizer.step_epochs: epochs must be positive and ascending, got \[3, 3\]",
+        ),
+        (
+            {"optimizer": {"learning_rate": float("inf")}},
+            "config: optimizer.learning_rate: .*finite number, got inf",
+        ),
         ({"epochs": 0}, "config: epochs: .*greater than or equal to 1, got 0"),
         ({"batch_size": 2.5}, "config: batch_size: .*integer.*, got 2.5"),
         ({"data": "mnist"}, "config: data: .*, got 'mnist'"),

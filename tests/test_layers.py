@@ -631,3 +631,44 @@ def test_dropout_refuses_a_rate_outside_0_and_1(rate):
 )
 def test_a_layer_says_what_it_is(layer, text):
     assert repr(layer) == text
+
+
+# Activations that do not fit ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 16), (1, 4, 16)])
+def test_linear_refuses_activations_of_another_shape(shape):
+    layer = linear()
+    rule = f"activations must have shape (tiles, {layer.n_in}, width)"
+    with refuses(ValueError, f"Linear: {rule}, got {shape}"):
+        layer.forward(np.zeros(shape))
+
+
+def test_linear_refuses_activations_of_another_dtype():
+    layer = linear()
+    with refuses(TypeError, "Linear: activations must be float64 as the layer, got float32"):
+        layer.forward(np.zeros((1, layer.n_in, 16), np.float32))
+
+
+def test_linear_refuses_a_delta_of_another_batch():
+    layer = linear()
+    _, pullback = layer.forward(np.zeros((1, layer.n_in, 16)))
+    with refuses(ValueError, "Linear: delta must have shape (1, 5, 16), got (2, 5, 16)"):
+        pullback(np.zeros((2, 5, 16)))
+
+
+def test_linear_takes_activations_in_any_order_of_memory():
+    layer, x = linear(), np.random.default_rng(149).standard_normal((2, linear().n_in, 8))
+    ref, _ = layer.forward(x)
+    comp, _ = layer.forward(np.asfortranarray(x))
+    np.testing.assert_array_equal(ref, comp)
+
+
+def test_factors_of_different_batches_have_no_gradient():
+    grad = LayerGrad(None, None, np.zeros((2, 5, 8)), np.zeros((1, 4, 8)))
+    with refuses(
+        ValueError,
+        "LayerGrad: delta must have the tiles and width of inputs, got shapes "
+        "(2, 5, 8) and (1, 4, 8)",
+    ):
+        grad.block(0, 5)

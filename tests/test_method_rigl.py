@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from sparse_ref import csr
 from sparse_ref.layers import LayerGrad
@@ -360,3 +361,9 @@ def test_a_gradient_that_is_no_number_is_refused():
     grad[1, 2] = np.nan
     with pytest.raises(ValueError, match="got nan at index 6"):
         rewire_layer(csr.from_dense(WEIGHT), grad, 1)
+
+
+def test_a_weight_out_of_order_is_refused():
+    weight = csr_array((np.ones(2), [1, 0], [0, 2]), shape=(1, 3))
+    with pytest.raises(ValueError, match=r"^RigL: connections .* must be ascending"):
+        rewire_layer(weight, np.ones((1, 3)), 1)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.sparse import csr_array
 
 from sparse_ref import csr
 from sparse_ref.methods import SET, Run
@@ -222,3 +223,14 @@ def test_a_drop_fraction_of_another_kind_is_refused():
         TypeError, match=r"^SET: drop_fraction must be a number or a schedule, got list$"
     ):
         SET(drop_fraction=[0.3])
+
+
+def test_an_unbound_set_does_not_know_when_it_is_due():
+    with pytest.raises(ValueError, match=r"^SET: every must be known before the first step"):
+        SET().due(3)
+
+
+def test_a_weight_out_of_order_is_refused():
+    weight = csr_array((np.ones(2), [1, 0], [0, 2]), shape=(1, 3))
+    with pytest.raises(ValueError, match=r"^SET: connections .* must be ascending"):
+        rewire_layer(weight, 1, np.random.default_rng(331))

@@ -110,8 +110,17 @@ def test_density_none_makes_every_layer_dense():
     assert [type(layer) for layer in make(density=None).weighted] == [Dense] * 3
 
 
-def test_density_none_wins_over_given_counts():
-    assert make(density=None, distribution=[10, 0, 28]).connections == (108, 63, 28)
+def test_given_counts_settle_the_density_whatever_it_says():
+    assert make(density=None, distribution=[10, 0, 28]).connections == (10, 0, 28)
+
+
+def test_the_depth_of_a_network_moves_no_later_draw():
+    draws = []
+    for sizes in ([6, 4], [6, 5, 5, 4]):
+        rng = np.random.default_rng(313)
+        mlp(sizes, density=0.5, rng=rng)
+        draws.append(rng.spawn(1)[0].random())
+    assert draws[0] == draws[1]
 
 
 @pytest.mark.parametrize("dense", [(-1,), (2,), (-1, 2)])

@@ -17,6 +17,11 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 SIZES = (7, 6, 5, 3)
 
 
+def streams(net, seed):
+    """One generator a layer, as a training gives them."""
+    return np.random.default_rng(seed).spawn(len(net.layers))
+
+
 def refuses(kind, message):
     """The whole message, word for word."""
     return pytest.raises(kind, match="^" + re.escape(message) + "$")
@@ -145,8 +150,7 @@ def test_gradients_are_in_the_order_of_parameters():
 def test_the_same_noise_gives_the_same_gradients():
     net, (x, labels) = make(dropout=0.5), batch()
     ref, comp = (
-        net.gradients(tiles.pack(x), labels, np.random.default_rng(144))[1][0].weight
-        for _ in range(2)
+        net.gradients(tiles.pack(x), labels, streams(net, 144))[1][0].weight for _ in range(2)
     )
     assert ref.tobytes() == comp.tobytes()
 
@@ -161,7 +165,7 @@ def test_without_a_generator_there_is_no_noise():
 def test_with_a_generator_there_is_noise():
     (x, labels), net = batch(), make(dropout=0.5)
     quiet, _ = net.gradients(tiles.pack(x), labels)
-    noisy, _ = net.gradients(tiles.pack(x), labels, np.random.default_rng(145))
+    noisy, _ = net.gradients(tiles.pack(x), labels, streams(net, 145))
     assert quiet != noisy
 
 
@@ -447,3 +451,9 @@ def test_a_refused_change_leaves_every_layer_as_it_was():
     with pytest.raises(ValueError, match=r"^apply: drop slots"):
         net.restructure([good, bad])
     assert [layer.weight for layer in net.sparse_layers] == before
+
+
+def test_a_layer_cannot_stand_twice():
+    layer = Linear(csr.from_dense(np.eye(3)))
+    with pytest.raises(ValueError, match=r"^Network: a layer must not stand twice in a network"):
+        Network([layer, ReLU(), layer])

@@ -386,3 +386,14 @@ def test_the_index_of_nan_is_its_flat_position_in_any_block(block):
     grad[1, 3] = np.nan
     with pytest.raises(ValueError, match=r"got nan at (index|position) 7\b"):
         largest_absent(weight_on(PRESENT), grad, 1, block_elements=block)
+
+
+def test_a_count_that_is_not_whole_is_refused():
+    with pytest.raises(TypeError, match=r"^largest: the count must be a whole number, got 2\.0$"):
+        largest(np.ones(3), 2.0)
+
+
+def test_a_gradient_of_integers_is_refused():
+    weight = csr.from_dense(np.eye(3))
+    with pytest.raises(TypeError, match=r"^largest_absent: grad must hold floats, got uint8$"):
+        largest_absent(weight, np.ones((3, 3), np.uint8), 1)

@@ -8,13 +8,15 @@ import dataclasses
 import json
 import os
 import tomllib
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sparse_ref import methods, optim, schedules
+from sparse_ref.initialise import FANS, SCHEMES
 from sparse_ref.network import Network
 
 
@@ -36,16 +38,29 @@ class DataConfig(_Part):
 class ModelConfig(_Part):
     """The network: `sparse_ref.models.mlp`."""
 
-    sizes: list[int] = [784, 300, 100, 10]
-    density: float | None = Field(default=0.1, ge=0, le=1)  # None: dense layers
+    sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[784, 300, 100, 10], min_length=2)
+    density: Annotated[float, Field(ge=0, le=1)] | None = 0.1  # None or "dense": dense layers
     distribution: Literal["uniform", "er", "erk"] = "erk"
     activation: Literal["relu", "srelu", "all_relu"] = "relu"
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    dense: list[int] = []  # layers to keep dense
+    dense: list[int] = []  # layers to keep dense, from 0; -1 is the output layer
     draw: Literal["exact", "bernoulli"] = "exact"
-    initialisation: str = "kaiming_uniform"
-    fan: str = "shape"
+    initialisation: Literal[tuple(SCHEMES)] = "kaiming_uniform"  # type: ignore[valid-type]
+    fan: Literal[FANS] = "shape"  # type: ignore[valid-type]
     dtype: Literal["float32", "float64"] = "float32"
+
+    @field_validator("density", mode="before")
+    @classmethod
+    def _dense_by_name(cls, density):
+        return None if density == "dense" else density
+
+    @model_validator(mode="after")
+    def _dense_layers_exist(self):
+        n = len(self.sizes) - 1
+        for layer in self.dense:
+            if not -n <= layer < n:
+                raise ValueError(f"dense must name layers in [{-n}, {n}), got {layer}")
+        return self
 
     def build(self, rng: np.random.Generator) -> Network:
         """The network with its starting weights."""
@@ -59,9 +74,8 @@ class MethodConfig(_Part):
 
     name: str = "rigl"
     options: dict[str, Any] = {}
-    until: float = Field(
-        default=0.75, gt=0, le=1
-    )  # fraction of the training after which nothing rewires
+    # Fraction of the training after which nothing rewires.
+    until: float = Field(default=0.75, gt=0, le=1)
 
     @model_validator(mode="after")
     def _buildable(self):
@@ -70,7 +84,10 @@ class MethodConfig(_Part):
         for key in self.options:
             if key not in self._known():
                 raise ValueError(f"options.{key} is not an option of {self.name}: {self._known()}")
-        self.build(steps=1)
+        try:
+            self.build(steps=1)
+        except TypeError as error:  # pydantic tells ValueErrors only
+            raise ValueError(f"options: {error}") from error
         return self
 
     def _known(self):
@@ -86,15 +103,22 @@ class OptimizerConfig(_Part):
     """The optimizer and its learning-rate schedule."""
 
     name: Literal["sgd", "adam"] = "sgd"
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.05, gt=0, allow_inf_nan=False)
     momentum: float = Field(default=0.9, ge=0, lt=1)  # sgd only
     nesterov: bool = True  # sgd only
-    weight_decay: float = Field(default=1e-3, ge=0)
+    weight_decay: float = Field(default=1e-3, ge=0, allow_inf_nan=False)
     decay: Literal["l2", "decoupled"] = "l2"
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup_epochs: int = Field(default=0, ge=0)
     step_epochs: list[int] = []  # schedule "step": where the rate is multiplied by step_factor
-    step_factor: float = Field(default=0.1, gt=0)
+    step_factor: float = Field(default=0.1, gt=0, le=1)
+
+    @field_validator("step_epochs")
+    @classmethod
+    def _ascending(cls, epochs):
+        if any(a >= b for a, b in pairwise((0, *epochs))):
+            raise ValueError("epochs must be positive and ascending")
+        return epochs
 
     def build(self, steps_per_epoch: int, steps: int) -> optim.Optimizer:
         """The optimizer for a training of `steps` steps."""
@@ -190,7 +214,7 @@ def _line(origin, found):
     message = found["msg"].removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":
         return f"{origin}: {path} is not a setting"
-    if message.startswith(("options.", "name ")):
+    if message.startswith(("options", "name ", "dense ")):
         return f"{origin}: {path}.{message}"
     given = "" if isinstance(found["input"], dict) else f", got {found['input']!r}"
     return f"{origin}: {path}: {message}{given}"

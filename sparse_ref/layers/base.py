@@ -74,9 +74,27 @@ class LayerGrad(NamedTuple):
             raise ValueError(
                 f"LayerGrad: rows must be in order and in [0, {n_out}], got {first} to {last}"
             )
-        out = np.empty((last - first, self.inputs.shape[1]), self.inputs.dtype)
-        gradient_rows(first, self.delta, self.inputs, out)
+        n_tiles, n_in, width = self.inputs.shape
+        if self.delta.shape != (n_tiles, n_out, width):
+            raise ValueError(
+                "LayerGrad: delta must have the tiles and width of inputs, got shapes "
+                f"{self.delta.shape} and {self.inputs.shape}"
+            )
+        delta = check_tiles("LayerGrad", self.delta, n_out, self.inputs.dtype)
+        out = np.empty((last - first, n_in), self.inputs.dtype)
+        gradient_rows(first, delta, np.ascontiguousarray(self.inputs), out)
         return out
+
+
+def check_tiles(who: str, x: np.ndarray, features: int, dtype: np.dtype) -> np.ndarray:
+    """Return contiguous activations that fit a layer; kernels read what they are told is there."""
+    if x.ndim != 3 or x.shape[1] != features:
+        raise ValueError(
+            f"{who}: activations must have shape (tiles, {features}, width), got {x.shape}"
+        )
+    if x.dtype != dtype:
+        raise TypeError(f"{who}: activations must be {dtype} as the layer, got {x.dtype}")
+    return np.ascontiguousarray(x)
 
 
 def check_bias(who: str, bias: np.ndarray, n_out: int, dtype: np.dtype) -> np.ndarray:

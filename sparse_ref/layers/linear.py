@@ -5,7 +5,7 @@ from scipy.sparse import csr_array
 
 from sparse_ref import csr, tiles
 from sparse_ref.kernels import sddmm, spmm
-from sparse_ref.layers.base import LayerGrad, Pullback, check_bias
+from sparse_ref.layers.base import LayerGrad, Pullback, check_bias, check_tiles
 
 
 class Linear:
@@ -60,10 +60,14 @@ class Linear:
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; the pullback's `grad` is a `LayerGrad`."""
         weight, by_input = self.weight, self._by_input
+        x = check_tiles("Linear", x, self.n_in, weight.dtype)
         y = tiles.empty((x.shape[0], self.n_out, x.shape[2]), x.dtype)
         spmm(weight.indptr, weight.indices, weight.data, self.bias, x, y)
 
         def pullback(delta, wanted=True):
+            delta = check_tiles("Linear", delta, weight.shape[0], weight.dtype)
+            if delta.shape != y.shape:
+                raise ValueError(f"Linear: delta must have shape {y.shape}, got {delta.shape}")
             grad = LayerGrad(np.empty_like(weight.data), np.empty_like(self.bias), delta, x)
             sddmm(weight.indptr, weight.indices, delta, x, grad.weight, grad.bias)
             return (_input_gradient(weight, by_input, delta) if wanted else None), grad

@@ -13,8 +13,12 @@ Departures
 * "¾ of training" for `stop` is the paper's CIFAR setting (75k of 100k steps), not a rule it states.
   (Not verified against the paper's text; the authors' published flags agree.)
 
-Memory: O(connections) and one block of rows of the dense gradient
-(`sparse_ref.selection.BLOCK_ELEMENTS`), which is read as two factors and never exists whole.
+* An event counts as a step of the learning-rate schedule, as in jaxpruner; in RigL's TensorFlow
+  code the step counter rests.
+
+Memory: O(connections) and a few blocks of rows of the dense gradient
+(`sparse_ref.selection.BLOCK_ELEMENTS`: 1 MB in float32), which is read as two factors and never
+exists whole.
 """
 
 from collections.abc import Sequence
@@ -140,13 +144,12 @@ def choose(
     grow : (k,) int64 flat positions, ascending
     """
     _check_name("candidates", candidates, CANDIDATES)
+    csr.check(weight, "RigL")
     if candidates == "forbid":
         n_drop = min(n_drop, weight.shape[0] * weight.shape[1] - weight.nnz)
     drop = smallest(np.abs(weight.data), n_drop)  # I_drop = ArgTopK(-|θ|, k)
     freed = drop if candidates == "allow" else None
-    grow = largest_absent(
-        weight, grad, n_drop, freed
-    )  # I_grow = ArgTopK(|∇_θ L|, k), i ∉ θ \ I_drop
+    grow = largest_absent(weight, grad, n_drop, freed)  # I_grow = ArgTopK(|∇L|, k), ∉ θ \ I_drop
     return drop, grow
 
 

@@ -17,12 +17,13 @@ Memory: O(connections). Growth draws ranks among the absent positions and never 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from sparse_ref.csr import Rewire
+from sparse_ref.csr import Rewire, check
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base import Method, Run, check_fraction, check_steps, count, fraction_at
 from sparse_ref.network import Network
@@ -61,6 +62,8 @@ class SET(Method):
         check_fraction("SET", self.drop_fraction)
         given = {"every": self.every, "stop": self.stop}
         check_steps("SET", **{name: n for name, n in given.items() if n is not None})
+        if not isinstance(self.grow_std, Real):
+            raise TypeError(f"SET: grow_std must be a number, got {type(self.grow_std).__name__}")
         if not 0 <= self.grow_std < np.inf:
             raise ValueError(f"SET: grow_std must be at least 0, got {self.grow_std}")
 
@@ -71,7 +74,9 @@ class SET(Method):
 
     def due(self, step: int) -> bool:
         """At multiples of `every` before `stop`."""
-        return Every(self.every or 1, stop=self.stop).due(step)
+        if self.every is None:
+            raise ValueError("SET: every must be known before the first step, got None; see `bind`")
+        return Every(self.every, stop=self.stop).due(step)
 
     def rewire(
         self,
@@ -110,6 +115,7 @@ def rewire_layer(
     A position just dropped may be drawn again; it is then a new connection: fresh weight, no
     momentum.
     """
+    check(weight, "SET")
     drop = smallest(np.abs(weight.data), n_drop)  # remove a fraction ζ of the weakest
     grow = random_absent(weight, n_drop, rng, freed=drop)  # add as many at random
     values = grow_std * rng.standard_normal(n_drop)
