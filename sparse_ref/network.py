@@ -10,9 +10,8 @@ from sparse_ref.csr import Rewire
 from sparse_ref.layers import Dense, Layer, LayerGrad, Linear, Parameter
 from sparse_ref.losses import LOSSES
 
-PREDICT_BATCH = (
-    1024  # examples at a time in `predict`: bounds memory; sparse layers give the same bits
-)
+# Examples at a time in `predict`: bounds memory. Sparse layers give the same bits for any number.
+PREDICT_BATCH = 1024
 
 
 class Network:
