@@ -24,6 +24,9 @@ class Evaluation(NamedTuple):
     accuracy: float  # fraction whose largest output is the label; nan if targets are no labels
 
 
+NOT_EVALUATED = Evaluation(float("nan"), float("nan"))
+
+
 @dataclass
 class Training:
     """A training under way: everything a step changes beside the network."""
@@ -82,20 +85,16 @@ def fit(
     x, y = _checked_data(net, data, "fit: data")
     held_out = None if validation is None else _checked_data(net, validation, "fit: validation")
     _check_positive(epochs=epochs, batch_size=batch_size)
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"fit: rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    _check_kinds(rng=(rng, np.random.Generator), method=(method, Method))
+    _check_kinds(optimizer=(optimizer, Optimizer))
     order_rng, noise_rng, method_rng = rng.spawn(3)
     steps_per_epoch = -(-len(x) // batch_size)
     bound = method.bind(Run(steps_per_epoch, steps_per_epoch * epochs))
     training = start(net, bound, optimizer, noise_rng, method_rng)
     for number in range(1, epochs + 1):
-        began, first = time.perf_counter(), training.step
-        order = order_rng.permutation(len(x))
-        for start_at in range(0, len(x), batch_size):
-            batch = order[start_at : start_at + batch_size]
-            step(net, tiles.pack(x, batch), y[batch], training)
-        seconds = time.perf_counter() - began
-        record = _epoch_record(net, number, training, first, len(x), batch_size, held_out, seconds)
+        loss, seconds = _epoch(net, x, y, order_rng.permutation(len(x)), batch_size, training)
+        result = NOT_EVALUATED if held_out is None else _evaluate(net, *held_out)
+        record = Epoch(number, loss, result.loss, result.accuracy, net.connections, seconds)
         training.history.epochs.append(record)
         for callback in callbacks:
             callback(net, record, training.history)
@@ -122,7 +121,7 @@ def start(
     )
 
 
-def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> None:
+def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> float:
     """One batch: gradients, then an update or a rewiring or both.
 
     Parameters
@@ -134,6 +133,11 @@ def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> None
     y : (n,)
     training : Training
         Changed in place.
+
+    Returns
+    -------
+    float
+        Mean loss over the batch, before the update.
     """
     training.step += 1
     loss, grads = net.gradients(x, y, training.noise_rngs)
@@ -147,6 +151,7 @@ def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> None
         _update(net, grads, training)
     if due:
         _rewire(net, sparse_grads, training)
+    return loss
 
 
 def evaluate(net: Network, data: tuple[np.ndarray, np.ndarray]) -> Evaluation:
@@ -161,6 +166,15 @@ def evaluate(net: Network, data: tuple[np.ndarray, np.ndarray]) -> Evaluation:
     """
     x, y = _checked_data(net, data, "evaluate: data")
     return _evaluate(net, x, y)
+
+
+def _epoch(net, x, y, order, batch_size, training):
+    """Train on every example once, in `order`: the mean loss and the seconds it took."""
+    began, total = time.perf_counter(), 0.0
+    for first in range(0, len(order), batch_size):
+        batch = order[first : first + batch_size]
+        total += len(batch) * step(net, tiles.pack(x, batch), y[batch], training)
+    return total / len(order), time.perf_counter() - began
 
 
 def _evaluate(net, x, y):
@@ -217,18 +231,10 @@ def _carried(net, state, sources):
     return OptimizerState(state.made, tuple(groups))
 
 
-def _epoch_record(net, number, training, first, n, batch_size, held_out, seconds):
-    losses = [record.loss for record in training.history.steps[first:]]
-    sizes = [min(batch_size, n - k * batch_size) for k in range(len(losses))]
-    mean = float(np.average(losses, weights=sizes))
-    nothing = Evaluation(float("nan"), float("nan"))
-    result = nothing if held_out is None else _evaluate(net, *held_out)
-    return Epoch(number, mean, result.loss, result.accuracy, net.connections, seconds)
-
-
 def _checked_data(net, data, who):
-    x, y = data
-    x, y = net.examples(x, who), np.asarray(y)
+    if len(data) != 2:
+        raise ValueError(f"{who} must be a pair (x, y), got {len(data)} parts")
+    x, y = net.examples(data[0], who), np.asarray(data[1])
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(
             f"{who} must hold as many labels as examples and at least one, "
@@ -241,6 +247,14 @@ def _checked_data(net, data, who):
         example = int(np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))[0])
         raise ValueError(f"{who} targets must be finite, got {y[example]} in example {example}")
     return x, y
+
+
+def _check_kinds(**options):
+    for name, (value, kind) in options.items():
+        if not isinstance(value, kind):
+            kind_name = f"{kind.__module__.removesuffix('._generator')}.{kind.__name__}"
+            got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+            raise TypeError(f"fit: {name} must be a {kind_name}, got {got}")
 
 
 def _check_positive(**counts):

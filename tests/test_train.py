@@ -692,3 +692,22 @@ def test_what_a_method_remembers_follows_every_event():
     for layer, ages, birth in zip(net.sparse_layers, training.method_state, born, strict=True):
         ref = [8 - birth[position] for position in csr.flat(layer.weight).tolist()]
         assert ages.tolist() == ref
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": Static}, r"fit: method must be a .*Method, got the class Static"),
+        ({"optimizer": "sgd"}, r"fit: optimizer must be a .*Optimizer, got str"),
+    ],
+)
+def test_what_is_no_method_and_no_optimizer_is_refused(options, message):
+    net, data, rng = problem(167)
+    with pytest.raises(TypeError, match=f"^{message}$"):
+        fitted(net, data, rng, **options)
+
+
+def test_data_that_is_no_pair_is_refused():
+    net, (x, y), rng = problem(173)
+    with pytest.raises(ValueError, match=r"^fit: data must be a pair \(x, y\), got 3 parts$"):
+        fitted(net, (x, y, y), rng)
