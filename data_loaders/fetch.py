@@ -207,6 +207,6 @@ def _pooch() -> ModuleType:
     except ImportError as error:
         raise ImportError(
             "fetch: downloading needs the package pooch, which is not installed: "
-            'pip install "sparse-ref[data]"'
+            'pip install "sparse-ref[data]" (".[data]" in a clone)'
         ) from error
     return pooch

@@ -187,7 +187,7 @@ def _nowhere(name: str) -> str:
     files = ", ".join(file.name for file in wanted.files)
     ways = [
         f"  1. {_function(wanted)}(download=True), or the command `sparse-ref data fetch {name}`; "
-        'both need pip install "sparse-ref[data]"',
+        'both need pip install "sparse-ref[data]" (".[data]" in a clone)',
         f"  2. set {VARIABLE} to a folder whose subfolder {name} holds the files",
         f"  3. {_by_hand(wanted)}",
     ]

@@ -18,7 +18,7 @@ import data_loaders
 from sparse_ref.experiments import compare as comparison
 from sparse_ref.experiments import output, pictures
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
-from sparse_ref.experiments.report import comparison_table, data_table
+from sparse_ref.experiments.report import comparison_table, data_table, notes
 from sparse_ref.experiments.runner import Data, Result, run, warm_up
 from sparse_ref.version import __version__
 
@@ -28,9 +28,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Data sets: what is here, is it right, get it.", no_args_is_help=True)
+data_app = typer.Typer(help="List, verify and download data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 console = Console()
+TABLE_WIDTH = 80
 
 DATA = {
     "fashion-mnist-sample": data_loaders.fashion_mnist_sample,
@@ -39,6 +40,7 @@ DATA = {
 }
 SPLIT_SEED = 2018  # the held-out part is the same in every run, whatever its seed
 
+NAMES = ", ".join(comparison.NAMES)
 DataOption = Annotated[str, typer.Option("--data", help=f"One of {', '.join(DATA)}.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write; new or empty.")]
 
@@ -52,7 +54,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it, end.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Truly sparse neural-network training on the CPU."""
@@ -61,7 +66,7 @@ def _options(
 @app.command()
 def compare(
     data: DataOption = "fashion-mnist-sample",
-    methods: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(comparison.NAMES),
+    methods: Annotated[str, typer.Option(help=f"Some of {NAMES}; commas between.")] = NAMES,
     density: Annotated[str, typer.Option(help="Comma-separated fractions.")] = "0.1,0.02",
     epochs: Annotated[int, typer.Option(help="Passes over the training examples.")] = 40,
     seeds: Annotated[int, typer.Option(help="Trainings per method and density.")] = 3,
@@ -78,25 +83,26 @@ def compare(
         output.write_json(folder / "config.json", {"runs": [c.model_dump() for c in configs]})
         output.write_json(folder / "environment.json", output.environment())
         results = _compare(configs, parts, folder)
-        console.print(comparison_table(comparison.table(results), _title(data, parts, configs)))
-        _finish(folder, results, parts)
+        _finish(folder, results, parts, _title(data, parts, configs))
 
 
 @app.command()
 def train(
     config: Annotated[Path | None, typer.Argument(help="A .toml or .json file.")] = None,
     data: Annotated[str | None, typer.Option(help=f"One of {', '.join(DATA)}.")] = None,
-    method: Annotated[str | None, typer.Option(help="Name of a method.")] = None,
+    method: Annotated[str | None, typer.Option(help=f"One of {NAMES}.")] = None,
     density: Annotated[str | None, typer.Option(help="A fraction, or dense.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the examples.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Examples per step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="At the start.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate at the start.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of network, batches and rewiring.")] = None,
     out: OutOption = None,
 ) -> None:
     """Train one configuration, from a file, from flags, or from a file that flags amend."""
     with _told():
         settings = read_file(config) if config else {}
+        if method == comparison.DENSE:
+            method, density = None, comparison.DENSE
         flags = {
             "data.name": data,
             "method.name": method,
@@ -116,13 +122,11 @@ def train(
         with _progress(chosen.epochs) as (advance, say):
             say("compiling kernels (first run only)")
             warm_up(chosen.batch_size, chosen.model.dtype)
-            say(comparison.label(chosen))
-            result = run(chosen, parts, [advance])
+            say(comparison.headline(chosen))
+            result = run(chosen, parts, [advance, output.epoch_writer(folder, chosen)])
         output.append_result(folder, result)
         result.history.save(folder / "history.npz")
-        rows = comparison.table([result])
-        console.print(comparison_table(rows, _title(chosen.data.name, parts, [chosen])))
-        _finish(folder, [result], parts)
+        _finish(folder, [result], parts, _title(chosen.data.name, parts, [chosen]))
 
 
 @data_app.command("list")
@@ -135,7 +139,7 @@ def list_data() -> None:
 @data_app.command()
 def verify(
     name: Annotated[str, typer.Argument(help="Name of a data set.")],
-    folder: Annotated[Path | None, typer.Option(help="Where it lies.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="The folder that holds it.")] = None,
 ) -> None:
     """Compare a data set's files with the originals' SHA-256."""
     with _told():
@@ -166,10 +170,11 @@ def _compare(configs, parts, folder):
             warm_up(batch_size, dtype)
         seeds = len({config.seed for config in configs})
 
-        def announce(config):
-            say(f"{comparison.label(config)}, seed {config.seed} of {seeds}")
+        def callbacks(config):
+            say(f"{comparison.headline(config)}, seed {config.seed} of {seeds}")
+            return [advance, output.epoch_writer(folder, config)]
 
-        for result in comparison.compare(configs, parts, [advance], announce):
+        for result in comparison.compare(configs, parts, callbacks):
             output.append_result(folder, result)
             results.append(result)
     return results
@@ -183,7 +188,7 @@ def _progress(epochs):
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
     )
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=epochs)
 
         def advance(net, epoch, history):
@@ -205,6 +210,9 @@ def _told():
     try:
         with threadpool_limits(1, user_api="blas"):
             yield
+    except KeyboardInterrupt:
+        typer.echo("interrupted; epochs and trainings that had ended are in the folder", err=True)
+        raise typer.Exit(130) from None
     except (ConfigError, OSError, ValueError, ImportError, FloatingPointError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
@@ -234,12 +242,20 @@ def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:
     sizes = "-".join(str(n) for n in configs[0].model.sizes)
     return (
         f"{name}: {len(parts.train[1]):,} training, {held_out:,} held-out, "
-        f"{len(parts.test[1]):,} test images\n{sizes}, {configs[0].epochs} epochs, "
-        f"{seeds} seed{'s' * (seeds > 1)}"
+        f"{len(parts.test[1]):,} test images\n{sizes}, {_many(configs[0].epochs, 'epoch')}, "
+        f"{_many(seeds, 'seed')}"
     )
 
 
-def _finish(folder: Path, results: list[Result], parts: Data) -> None:
+def _many(n: int, thing: str) -> str:
+    return f"{n} {thing}{'s' * (n != 1)}"
+
+
+def _finish(folder: Path, results: list[Result], parts: Data, title: str) -> None:
+    wide = Console(width=max(console.width, TABLE_WIDTH))  # numbers are never cut
+    wide.print(comparison_table(comparison.table(results), title))
+    for note in notes(results):
+        console.print(f" note: {note}", highlight=False)
     pictures.write_all(folder, results, parts.train[0])
     console.print(f"Pictures, results.csv and metrics.jsonl are in {folder}", highlight=False)
 

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
 LEGEND = 1.6  # inches beside the panels
@@ -35,7 +36,8 @@ def learning_curves(panels: Mapping[str, Curves], what: str) -> Figure:
         for name, values in curves.items():
             k = names.index(name)
             epochs = np.arange(1, values.shape[1] + 1)
-            ax.plot(epochs, values.mean(axis=0), label=name, **_look(k))
+            marker = "o" if len(epochs) < 4 else None  # a line of one point cannot be seen
+            ax.plot(epochs, values.mean(axis=0), label=name, marker=marker, **_look(k))
             ax.fill_between(
                 epochs,
                 values.min(axis=0),
@@ -45,6 +47,7 @@ def learning_curves(panels: Mapping[str, Curves], what: str) -> Figure:
                 linewidth=0,
             )
         ax.set(title=title, xlabel="epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(alpha=0.25)
     axes[0].set_ylabel(what)
     _legend(figure, axes)
@@ -64,6 +67,7 @@ def layer_densities(panels: Mapping[str, np.ndarray]) -> Figure:
         for layer, values in enumerate(densities.T):
             ax.plot(np.arange(len(values)), values, label=f"layer {layer + 1}", **_look(layer + 1))
         ax.set(title=title, xlabel="epoch", ylim=(0, 1.5))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_yscale("symlog", linthresh=LEAST_DENSITY)  # a layer may run empty: 0 has a place
         ax.grid(alpha=0.25)
     axes[0].set_ylabel("density")
@@ -98,7 +102,7 @@ def input_connections(
             shown = ax.imshow(image, cmap="viridis", norm=PowerNorm(0.6, 0, top))
             ax.set_title(f"{title}\n{row_title}", fontsize=9)
         bar = figure.colorbar(shown, ax=axes[r, extra:].tolist(), shrink=0.8)
-        bar.set_label("connections per pixel", fontsize=8)
+        bar.set_label("connections per pixel (power scale)", fontsize=8)
         bar.ax.tick_params(labelsize=7)
     return figure
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import data_loaders
 from sparse_ref import cli
 from sparse_ref.experiments import compare as comparison
-from sparse_ref.history import History
+from sparse_ref.history import Epoch, History
 
 PICTURES = {"learning_curves.png", "layer_densities.png", "input_connections.png"}
 RECORDS = {"config.json", "environment.json", "metrics.jsonl", "results.csv"}
@@ -122,7 +122,7 @@ def test_flags_amend_a_file(images, tmp_path):
         (["compare", "--density", "1.5"], "compare: model.density: "),
         (["compare", "--density", "0.1,0.1"], "densities must be one or more, none twice"),
         (["compare", "--methods", "set,set"], "methods must be one or more, none twice"),
-        (["compare", "--seeds", 0], "compare: seeds must be one or more, none twice, got []"),
+        (["compare", "--seeds", 0], "compare: seeds must be one or more, none twice, got none"),
         (["compare", "--epochs", 0], "compare: epochs: "),
         (["compare", "--data", "imagenet"], "data: name must be one of"),
         (["train", "--density", "-1"], "train: model.density: "),
@@ -150,6 +150,43 @@ def test_a_dense_network_can_be_trained_by_flag(images, tmp_path):
     result = invoke("train", "--density", "dense", "--epochs", 1, "--out", tmp_path / "run")
     assert result.exit_code == 0, result.output
     assert "266,200 → 266,200" in result.output
+
+
+def test_dense_is_a_method_by_flag_too(images, tmp_path):
+    result = invoke("train", "--method", "dense", "--epochs", 1, "--out", tmp_path / "run")
+    assert "266,200 → 266,200" in result.output
+
+
+def test_numbers_are_whole_in_a_narrow_terminal(images, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    result = invoke("train", "--epochs", 1, "--out", tmp_path / "run")
+    assert "26,620 → 26,620" in result.output
+    assert "542,080" in result.output
+
+
+def test_a_method_that_had_no_time_to_rewire_is_named(images, tmp_path):
+    result = invoke("train", "--method", "rigl", "--epochs", 1, "--out", tmp_path / "run")
+    assert "rigl never rewired" in result.output
+
+
+def test_an_option_that_is_not_the_methods_own_stands_under_the_table(compared):
+    result, _ = compared
+    assert "set: grow_std = 0.01" in result.output
+
+
+def test_an_interrupted_training_keeps_its_epochs(images, tmp_path, monkeypatch):
+    def interrupted(config, data, callbacks):
+        for number in (1, 2):
+            epoch = Epoch(number, 0.5, 0.6, 0.7, (3,), 0.1)
+            for callback in callbacks:
+                callback(None, epoch, None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run", interrupted)
+    result = invoke("train", "--out", tmp_path / "run")
+    assert result.exit_code == 130
+    assert "interrupted" in result.output
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
 
 
 def test_the_version_is_told():

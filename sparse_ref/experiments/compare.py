@@ -39,7 +39,8 @@ def grid(
         raise ConfigError(f"compare: methods must be among {list(NAMES)}, got {unknown[0]!r}")
     for what, given in (("methods", names), ("densities", densities), ("seeds", seeds)):
         if not given or len(set(given)) < len(given):
-            raise ConfigError(f"compare: {what} must be one or more, none twice, got {list(given)}")
+            listed = ", ".join(map(str, given)) or "none"
+            raise ConfigError(f"compare: {what} must be one or more, none twice, got {listed}")
     pairs: list[tuple[str, float | None]] = [(name, None) for name in names if name == DENSE]
     pairs += [(name, d) for d in densities for name in names if name != DENSE]
     return [_configured(base, name, density, seed) for name, density in pairs for seed in seeds]
@@ -48,8 +49,7 @@ def grid(
 def compare(
     configs: Sequence[RunConfig],
     data: Data,
-    callbacks: Sequence[Callback] = (),
-    announce: Callable[[RunConfig], None] = lambda config: None,
+    callbacks: Callable[[RunConfig], Sequence[Callback]] = lambda config: (),
 ) -> Iterator[Result]:
     """The result of each run, as it ends.
 
@@ -57,17 +57,14 @@ def compare(
     ----------
     configs : sequence of RunConfig
     data : Data
-    callbacks : sequence of callables
-        For `sparse_ref.fit`.
-    announce : callable
-        Told each run before it starts.
+    callbacks : callable
+        Told each run before it starts; returns its callbacks for `sparse_ref.fit`.
     """
     for config in configs:
-        announce(config)
-        yield run(config, data, callbacks)
+        yield run(config, data, callbacks(config))
 
 
-def label(config: RunConfig) -> str:
+def headline(config: RunConfig) -> str:
     """What a run is called on the screen."""
     if config.model.density is None:
         return DENSE

@@ -39,7 +39,7 @@ class ModelConfig(_Part):
     """The network: `sparse_ref.models.mlp`."""
 
     sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[784, 300, 100, 10], min_length=2)
-    density: Annotated[float, Field(ge=0, le=1)] | None = 0.1  # None or "dense": dense layers
+    density: Annotated[float, Field(gt=0, le=1)] | None = 0.1  # None or "dense": dense layers
     distribution: Literal["uniform", "er", "erk"] = "erk"
     activation: Literal["relu", "srelu", "all_relu"] = "relu"
     dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -15,19 +15,9 @@ from typing import Any
 
 import numba
 
-from sparse_ref.experiments.runner import Result
-
-COLUMNS = (
-    "method",
-    "density",
-    "seed",
-    "connections_before",
-    "connections_after",
-    "test_accuracy",
-    "test_loss",
-    "seconds",
-    "bytes",
-)
+from sparse_ref.experiments.config import RunConfig
+from sparse_ref.experiments.runner import Result, label
+from sparse_ref.train import Callback
 
 
 def new_folder(path: str | os.PathLike) -> Path:
@@ -58,17 +48,25 @@ def environment() -> dict[str, Any]:
     }
 
 
+def epoch_writer(folder: Path, config: RunConfig) -> Callback:
+    """A callback that adds each epoch of a run to ``metrics.jsonl`` as it ends."""
+    key = {"method": label(config), "density": config.model.density, "seed": config.seed}
+
+    def write(net, epoch, history):
+        with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(key | _jsonable(epoch._asdict())) + "\n")
+
+    return write
+
+
 def append_result(folder: Path, result: Result) -> None:
-    """Add a run's epochs to ``metrics.jsonl`` and its line to ``results.csv``."""
-    key = {
+    """Add a run's line to ``results.csv``."""
+    row = {
+        "data": result.config.data.name,
         "method": result.label,
         "density": result.config.model.density,
+        "epochs": result.config.epochs,
         "seed": result.config.seed,
-    }
-    with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
-        for epoch in result.history.epochs:
-            file.write(json.dumps(key | _jsonable(epoch._asdict())) + "\n")
-    row = key | {
         "connections_before": sum(result.connections[0]),
         "connections_after": sum(result.connections[1]),
         "test_accuracy": result.test.accuracy,
@@ -82,7 +80,7 @@ def append_result(folder: Path, result: Result) -> None:
 def _append_row(path, row):
     fresh = not path.exists()
     with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, list(row))
         if fresh:
             writer.writeheader()
         writer.writerow(row)

@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sparse_ref.experiments.compare import Row
+from sparse_ref.experiments.runner import Result
 
 HEADINGS = (
     "density",
@@ -34,11 +35,21 @@ def comparison_table(rows: Sequence[Row], title: str) -> Table:
     return table
 
 
+def notes(results: Sequence[Result]) -> list[str]:
+    """What a reader of the table must know: options a method was given, events that never came."""
+    lines = ["dense on one thread of BLAS"] if any(r.label == "dense" for r in results) else []
+    for config in {r.label: r.config for r in results}.values():
+        lines += [f"{config.method.name}: {k} = {v}" for k, v in config.method.options.items()]
+    still = {r.label for r in results if not r.history.events} - {"dense", "static"}
+    return lines + [f"{name} never rewired: the training was too short" for name in sorted(still)]
+
+
 def data_table(entries: Sequence[Any]) -> Table:
     """The data sets: name, title, and where each was found."""
-    table = Table()
-    for heading in ("name", "title", "found"):
-        table.add_column(heading)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("title", overflow="fold")
+    table.add_column("found", overflow="fold")
     for entry in entries:
         table.add_row(entry.name, entry.title, str(entry.folder or "not found"))
     return table

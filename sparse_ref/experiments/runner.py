@@ -39,12 +39,17 @@ class Result:
     @property
     def label(self) -> str:
         """Name of the method; ``dense`` for a dense network."""
-        return "dense" if self.config.model.density is None else self.config.method.name
+        return label(self.config)
 
     @property
     def seconds(self) -> float:
         """Training time, evaluation left out."""
         return sum(epoch.seconds for epoch in self.history.epochs)
+
+
+def label(config: RunConfig) -> str:
+    """Name of a run's method; ``dense`` for a dense network."""
+    return "dense" if config.model.density is None else config.method.name
 
 
 def run(config: RunConfig, data: Data, callbacks: Sequence[Callback] = ()) -> Result:
