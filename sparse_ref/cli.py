@@ -73,15 +73,14 @@ def compare(
     out: OutOption = None,
 ) -> None:
     """Train every method on the same networks and batches; print a table, draw pictures."""
-    with _told():
+    with _told(), _training():
         base = merged({"epochs": epochs}, "data.name", data)
         densities = [_number("--density", text) for text in density.split(",")]
         names = [name.strip() for name in methods.split(",")]
         configs = comparison.grid(base, names, densities, range(1, seeds + 1))
         parts = _load(configs[0])
-        folder = output.new_folder(out or _default_folder("compare"))
-        output.write_json(folder / "config.json", {"runs": [c.model_dump() for c in configs]})
-        output.write_json(folder / "environment.json", output.environment())
+        runs = {"runs": [config.model_dump() for config in configs]}
+        folder = output.new_folder(out or _default_folder("compare"), runs)
         results = _compare(configs, parts, folder)
         _finish(folder, results, parts, _title(data, parts, configs))
 
@@ -99,7 +98,7 @@ def train(
     out: OutOption = None,
 ) -> None:
     """Train one configuration, from a file, from flags, or from a file that flags amend."""
-    with _told():
+    with _told(), _training():
         settings = read_file(config) if config else {}
         if method == comparison.DENSE:
             method, density = None, comparison.DENSE
@@ -116,9 +115,7 @@ def train(
             settings = settings if value is None else merged(settings, path, value)
         chosen = parse(settings, str(config) if config else "train")
         parts = _load(chosen)
-        folder = output.new_folder(out or _default_folder("train"))
-        output.write_json(folder / "config.json", chosen.model_dump())
-        output.write_json(folder / "environment.json", output.environment())
+        folder = output.new_folder(out or _default_folder("train"), chosen.model_dump())
         with _progress(chosen.epochs) as (advance, say):
             say("compiling kernels (first run only)")
             warm_up(chosen.batch_size, chosen.model.dtype)
@@ -202,10 +199,20 @@ def _progress(epochs):
 
 @contextmanager
 def _told():
-    """What a user can mend is told in a line, without a traceback.
+    """What a user can mend is told in a line, without a traceback."""
+    try:
+        yield
+    except (ConfigError, OSError, ValueError, ImportError, FloatingPointError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
 
-    BLAS gets one thread: two pools of threads on the same cores wait for each other, which made the
-    dense network of a comparison many times slower whenever something else ran beside it.
+
+@contextmanager
+def _training():
+    """Train with one BLAS thread, and say what is left of an interrupted run.
+
+    Two pools of threads on the same cores wait for each other, which made the dense network of a
+    comparison many times slower whenever something else ran beside it.
     """
     try:
         with threadpool_limits(1, user_api="blas"):
@@ -213,9 +220,6 @@ def _told():
     except KeyboardInterrupt:
         typer.echo("interrupted; epochs and trainings that had ended are in the folder", err=True)
         raise typer.Exit(130) from None
-    except (ConfigError, OSError, ValueError, ImportError, FloatingPointError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
 
 
 def _load(config: RunConfig) -> Data:

@@ -6,6 +6,7 @@ state of a sparse layer has one entry per connection and is carried through a re
 other per-connection array. Buffers are changed in place; the state that went in is used up.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -33,7 +34,7 @@ class OptimizerState(NamedTuple):
         return sum(buffer.nbytes for group in self.buffers for buffer in group)
 
 
-class Optimizer:
+class Optimizer(ABC):
     """What the two optimizers share: the learning rate and weight decay."""
 
     learning_rate: Schedule
@@ -50,10 +51,11 @@ class Optimizer:
             update -= _like(update, rate * self.weight_decay) * parameter.value
         return update
 
+    @abstractmethod
     def init(self, parameters: Sequence[Parameter]) -> OptimizerState:
         """State before the first update: zeros."""
-        raise NotImplementedError
 
+    @abstractmethod
     def updates(
         self,
         parameters: Sequence[Parameter],
@@ -71,7 +73,6 @@ class Optimizer:
         step : int
             Number of the training step, from 1: the argument of the learning-rate schedule.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

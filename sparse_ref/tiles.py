@@ -74,8 +74,8 @@ class _Pool:
         if sum(size * len(free) for size, free in idle.items()) <= IDLE_BYTES:
             return
         for size, free in idle.items():
-            kept = set(range(len(self._buffers[size]))) - set(free)
-            self._buffers[size] = [self._buffers[size][k] for k in sorted(kept)]
+            for k in reversed(free):
+                del self._buffers[size][k]
         self._buffers = {size: group for size, group in self._buffers.items() if group}
 
 

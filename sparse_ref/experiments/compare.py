@@ -7,10 +7,9 @@ import numpy as np
 
 from sparse_ref import methods
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse
-from sparse_ref.experiments.runner import Data, Result, run
+from sparse_ref.experiments.runner import DENSE, Data, Result, label, run
 from sparse_ref.train import Callback
 
-DENSE = "dense"
 NAMES = (DENSE, *methods.ALL)  # a method joins by its line in `methods.ALL`
 # Under the falling learning rate of the comparison, weights grown at the paper's N(0, 0.1²) are too
 # large to be dropped again; notebook 01 shows both.
@@ -66,9 +65,8 @@ def compare(
 
 def headline(config: RunConfig) -> str:
     """What a run is called on the screen."""
-    if config.model.density is None:
-        return DENSE
-    return f"{config.method.name}, density {config.model.density:g}"
+    density = config.model.density
+    return label(config) if density is None else f"{label(config)}, density {density:g}"
 
 
 def table(results: Sequence[Result]) -> list[Row]:

@@ -1,6 +1,6 @@
 """The folder of a run: configuration, environment, metrics as they come, results, pictures.
 
-Lines are appended and flushed as runs end, so an interrupted comparison keeps what it has.
+Lines are appended as epochs and runs end, so what is interrupted keeps what it has.
 """
 
 import csv
@@ -20,17 +20,21 @@ from sparse_ref.experiments.runner import Result, label
 from sparse_ref.train import Callback
 
 
-def new_folder(path: str | os.PathLike) -> Path:
-    """Make the folder of a run; one that holds anything is refused, never overwritten."""
+def new_folder(path: str | os.PathLike, config: Mapping[str, Any]) -> Path:
+    """Make the folder of a run, with its configuration and environment.
+
+    One that holds anything is refused, never overwritten.
+    """
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"out: {path} must be new or an empty folder; it is neither")
     path.mkdir(parents=True, exist_ok=True)
+    _write_json(path / "config.json", config)
+    _write_json(path / "environment.json", environment())
     return path
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write readable JSON."""
+def _write_json(path, content):
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sparse_ref.experiments.compare import Row
-from sparse_ref.experiments.runner import Result
+from sparse_ref.experiments.runner import DENSE, Result
 
 HEADINGS = (
     "density",
@@ -37,10 +37,10 @@ def comparison_table(rows: Sequence[Row], title: str) -> Table:
 
 def notes(results: Sequence[Result]) -> list[str]:
     """What a reader of the table must know: options a method was given, events that never came."""
-    lines = ["dense on one thread of BLAS"] if any(r.label == "dense" for r in results) else []
+    lines = ["dense on one thread of BLAS"] if any(r.label == DENSE for r in results) else []
     for config in {r.label: r.config for r in results}.values():
         lines += [f"{config.method.name}: {k} = {v}" for k, v in config.method.options.items()]
-    still = {r.label for r in results if not r.history.events} - {"dense", "static"}
+    still = {r.label for r in results if not r.history.events} - {DENSE, "static"}
     return lines + [f"{name} never rewired: the training was too short" for name in sorted(still)]
 
 
@@ -59,7 +59,7 @@ def _cells(row):
     spread = "" if row.accuracy_std != row.accuracy_std else f" ± {100 * row.accuracy_std:.2f}"
     return (
         row.method,
-        "dense" if row.density is None else f"{row.density:g}",
+        DENSE if row.density is None else f"{row.density:g}",
         f"{row.connections_before:,} → {row.connections_after:,}",
         f"{100 * row.accuracy_mean:.2f}{spread}",
         f"{row.seconds:.2f}",

@@ -15,6 +15,8 @@ from sparse_ref.network import Network
 from sparse_ref.optim import sgd
 from sparse_ref.train import Callback, Evaluation, evaluate, fit
 
+DENSE = "dense"  # what a network without sparse layers is called in tables and files
+
 
 class Data(NamedTuple):
     """Three parts, each ``(x, y)``; `validation` may be None."""
@@ -49,7 +51,7 @@ class Result:
 
 def label(config: RunConfig) -> str:
     """Name of a run's method; ``dense`` for a dense network."""
-    return "dense" if config.model.density is None else config.method.name
+    return DENSE if config.model.density is None else config.method.name
 
 
 def run(config: RunConfig, data: Data, callbacks: Sequence[Callback] = ()) -> Result:
