@@ -13,6 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from sparse_ref import structure, tiles
+from sparse_ref.csr_checks import (
+    integers,
+    require_ascending,
+    require_float,
+    require_matrix,
+    require_within,
+)
+
 
 class Rewire(NamedTuple):
     """A structural change of one layer, as a value."""
@@ -47,7 +56,7 @@ def from_dense(dense: np.ndarray, pattern: np.ndarray | None = None) -> csr_arra
     (array([0., 2., 3.]), array([0, 1, 1], dtype=int32))
     """
     dense = np.asarray(dense)
-    _require_matrix("from_dense", dense)
+    require_matrix("from_dense", dense)
     pattern = dense != 0 if pattern is None else np.asarray(pattern, bool)
     if pattern.shape != dense.shape:
         raise ValueError(
@@ -76,16 +85,16 @@ def from_positions(shape: tuple[int, int], positions: np.ndarray, values: np.nda
         Weights in the order of `positions`; copied.
     """
     n_out, n_in = shape
-    positions = _integers("from_positions", "positions", positions)
+    positions = integers("from_positions", "positions", positions)
     values = np.array(values)
-    _require_float("from_positions", "values", values.dtype)
+    require_float("from_positions", "values", values.dtype)
     if positions.shape != values.shape:
         raise ValueError(
             "from_positions: positions and values must be one-dimensional and equally long, got "
             "shapes "
             f"{positions.shape} and {values.shape}"
         )
-    _require_ascending("from_positions", "positions", positions, n_out * n_in)
+    require_ascending("from_positions", "positions", positions, n_out * n_in)
     rows, columns = np.divmod(positions, n_in)
     return _frozen(values, columns, _pointers(rows, n_out), (n_out, n_in))
 
@@ -104,11 +113,15 @@ def pattern(weight: csr_array) -> np.ndarray:
 
 def flat(weight: csr_array) -> np.ndarray:
     """``(nnz,)`` int64 flat positions ``row * n_in + column`` of the slots; ascending."""
-    n_out, n_in = weight.shape
-    rows = np.repeat(np.arange(n_out, dtype=np.int64), np.diff(weight.indptr))
-    rows *= n_in
-    rows += weight.indices
-    return rows
+    return positions_of(weight, np.arange(weight.nnz))
+
+
+def positions_of(weight: csr_array, slots: np.ndarray) -> np.ndarray:
+    """``(n,)`` int64 flat positions of the connections in `slots`, which ascend."""
+    out = np.empty(len(slots), np.int64)
+    slots = np.ascontiguousarray(slots)
+    structure.positions_of(weight.indptr, slots, weight.indices, weight.shape[1], out)
+    return out
 
 
 def check(weight: csr_array, who: str = "check") -> csr_array:
@@ -126,7 +139,7 @@ def check(weight: csr_array, who: str = "check") -> csr_array:
             f"{who}: weight must be a two-dimensional scipy.sparse.csr_array, "
             f"got {type(weight).__name__}"
         )
-    _require_float(who, "weight", weight.dtype)
+    require_float(who, "weight", weight.dtype)
     n_out = weight.shape[0]
     if len(weight.indptr) != n_out + 1:
         raise ValueError(
@@ -139,15 +152,14 @@ def check(weight: csr_array, who: str = "check") -> csr_array:
             f"{who}: indptr[-1], indices and data must agree in length, got "
             f"{weight.indptr[-1]}, {len(weight.indices)} and {len(weight.data)}"
         )
-    _require_within(who, "column indices", weight.indices, 0, weight.shape[1])
-    positions = flat(weight)
-    _require_ascending(who, "connections (row * n_in + column)", positions, math.prod(weight.shape))
+    if structure.first_disorder(weight.indptr, weight.indices, weight.shape[1]) >= 0:
+        _refuse_disorder(weight, who)
     return weight
 
 
 def freeze(weight: csr_array) -> csr_array:
     """A weight on the same ``data`` whose pattern is read-only."""
-    return _frozen(weight.data, weight.indices, weight.indptr, weight.shape)
+    return _frozen(weight.data, weight.indices.copy(), weight.indptr.copy(), weight.shape)
 
 
 def apply(weight: csr_array, rewire: Rewire) -> tuple[csr_array, np.ndarray]:
@@ -172,16 +184,15 @@ def apply(weight: csr_array, rewire: Rewire) -> tuple[csr_array, np.ndarray]:
         already; values that do not fit. Nothing has changed then.
     """
     drop, grow, values = _checked(check(weight, "apply"), rewire)
-    positions = flat(weight)
-    kept = np.delete(np.arange(weight.nnz, dtype=np.int64), drop)
-    _require_absent(weight, positions[kept], grow)
-    merged = np.concatenate([positions[kept], grow])
-    order = np.argsort(merged, kind="stable")
-    source = np.concatenate([kept, np.full(len(grow), -1, np.int64)])[order]
-    data = np.concatenate([weight.data[kept], values])[order]
-    n_out, n_in = weight.shape
-    rows, columns = np.divmod(merged[order], n_in)
-    return _frozen(data, columns, _pointers(rows, n_out), weight.shape), source
+    kept = np.ones(weight.nnz, bool)
+    kept[drop] = False
+    n, index = weight.nnz - len(drop) + len(grow), weight.indices.dtype
+    new = _moved(weight, drop, grow), tiles.empty(n, index), tiles.empty(n, weight.dtype)
+    old, source = (weight.indptr, weight.indices, weight.data), tiles.empty(n, np.int64)
+    if structure.merge(old, kept, grow, values, weight.shape[1], new, source):
+        _refuse_connected(weight, drop, grow)
+    indptr, indices, data = new
+    return _frozen(data, indices, indptr, weight.shape), source
 
 
 def carry(old: np.ndarray, source: np.ndarray, grown: float = 0.0) -> np.ndarray:
@@ -205,19 +216,29 @@ def carry(old: np.ndarray, source: np.ndarray, grown: float = 0.0) -> np.ndarray
     >>> carry(np.array([5.0, 6.0, 7.0]), np.array([0, -1, 2]))
     array([5., 0., 7.])
     """
-    _require_within("carry", f"source (-1: grown, else a slot of {len(old)})", source, -1, len(old))
-    new = np.full(len(source), grown, old.dtype)
-    survives = source >= 0
-    new[survives] = old[source[survives]]
+    require_within("carry", f"source (-1: grown, else a slot of {len(old)})", source, -1, len(old))
+    if len(old) == 0:
+        return np.full(len(source), grown, old.dtype)
+    new = tiles.empty(len(source), old.dtype)
+    old, source = np.ascontiguousarray(old), np.ascontiguousarray(source)
+    structure.carry(old, source, old.dtype.type(grown), new)
     return new
 
 
 def transpose_index(weight: csr_array) -> TransposedIndex:
     """The pattern by input unit, for products with the transposed weight; O(nnz)."""
-    n_out, n_in = weight.shape
-    slots = np.arange(weight.nnz, dtype=weight.indices.dtype)
-    by_column = csr_array((slots, weight.indices, weight.indptr), shape=(n_out, n_in)).tocsc()
-    return TransposedIndex(by_column.indptr, by_column.indices, by_column.data)
+    index = weight.indices.dtype
+    sizes = weight.shape[1] + 1, weight.nnz, weight.nnz
+    transposed = TransposedIndex(*(tiles.empty(size, index) for size in sizes))
+    structure.transpose(weight.indptr, weight.indices, *transposed)
+    return transposed
+
+
+def _moved(weight, drop, grow):
+    """The row pointers after `drop` slots have gone and connections at `grow` have come."""
+    starts = np.arange(len(weight.indptr)) * weight.shape[1]
+    gone, come = np.searchsorted(drop, weight.indptr), np.searchsorted(grow, starts)
+    return (weight.indptr - gone + come).astype(weight.indptr.dtype)
 
 
 def _pointers(rows, n_out):
@@ -229,19 +250,34 @@ def _pointers(rows, n_out):
 def _frozen(data, indices, indptr, shape):
     """Index arrays are int32 wherever that can count: half the memory and bandwidth."""
     index = np.int32 if max(len(data), *shape) <= np.iinfo(np.int32).max else np.int64
-    indices, indptr = indices.astype(index), indptr.astype(index)
+    indices, indptr = indices.astype(index, copy=False), indptr.astype(index, copy=False)
     weight = csr_array((data, indices, indptr), shape=shape)
     weight.indices.flags.writeable = weight.indptr.flags.writeable = False
     return weight
 
 
+def _refuse_connected(weight, drop, grow):
+    taken = np.intersect1d(np.delete(flat(weight), drop), grow, assume_unique=True)
+    row, column = divmod(int(taken[0]), weight.shape[1])
+    raise ValueError(
+        f"apply: grow position {taken[0]} is already connected (row {row}, column {column})"
+    )
+
+
+def _refuse_disorder(weight, who):
+    require_within(who, "column indices", weight.indices, 0, weight.shape[1])
+    rows = np.repeat(np.arange(weight.shape[0], dtype=np.int64), np.diff(weight.indptr))
+    positions = rows * weight.shape[1] + weight.indices
+    require_ascending(who, "connections (row * n_in + column)", positions, math.prod(weight.shape))
+
+
 def _checked(weight, rewire):
-    drop = _integers("apply", "drop", rewire.drop)
-    grow = _integers("apply", "grow", rewire.grow)
+    drop = integers("apply", "drop", rewire.drop)
+    grow = integers("apply", "grow", rewire.grow)
     with np.errstate(over="ignore"):  # what the dtype cannot hold becomes inf and is refused below
         values = np.asarray(rewire.values).astype(weight.dtype)
-    _require_ascending("apply", "drop slots", drop, weight.nnz)
-    _require_ascending("apply", "grow positions", grow, math.prod(weight.shape))
+    require_ascending("apply", "drop slots", drop, weight.nnz)
+    require_ascending("apply", "grow positions", grow, math.prod(weight.shape))
     if values.shape != grow.shape:
         raise ValueError(
             f"apply: values must be as many as grow positions, {len(grow)}, "
@@ -250,49 +286,3 @@ def _checked(weight, rewire):
     if not np.isfinite(values).all():
         raise ValueError(f"apply: values must be finite, got {values[~np.isfinite(values)][0]}")
     return drop, grow, values
-
-
-def _integers(who, name, array):
-    array = np.asarray(array)
-    if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(f"{who}: {name} must hold integers, got dtype {array.dtype}")
-    if array.ndim != 1:
-        raise ValueError(f"{who}: {name} must be one-dimensional, got shape {array.shape}")
-    return array.astype(np.int64)
-
-
-def _require_absent(weight, kept, grow):
-    taken = np.intersect1d(kept, grow, assume_unique=True)
-    if taken.size:
-        row, column = divmod(int(taken[0]), weight.shape[1])
-        raise ValueError(
-            f"apply: grow position {taken[0]} is already connected (row {row}, column {column})"
-        )
-
-
-def _require_ascending(who, what, array, stop):
-    wrong = np.flatnonzero(np.diff(array) <= 0)
-    if wrong.size:
-        k = int(wrong[0])
-        raise ValueError(
-            f"{who}: {what} must be ascending and unique, got {array[k]} before {array[k + 1]}"
-        )
-    _require_within(who, what, array, 0, stop)
-
-
-def _require_within(who, what, array, low, stop):
-    """Refuse the array and name an offender, the least or the largest."""
-    for worst in (array.min(), array.max()) if array.size else ():
-        if not low <= worst < stop:
-            raise ValueError(f"{who}: {what} must be in [{low}, {stop}), got {worst}")
-
-
-def _require_matrix(who, dense):
-    if dense.ndim != 2:
-        raise ValueError(f"{who}: dense must have two dimensions, got shape {dense.shape}")
-    _require_float(who, "dense", dense.dtype)
-
-
-def _require_float(who, name, dtype):
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"{who}: {name} must be float32 or float64, got {dtype}")

@@ -6,14 +6,21 @@ magnitude it is the *higher* flat index that is dropped, and on equal gradient t
 grows. A score that is not a number is refused: it has no rank.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from sparse_ref import csr
+from sparse_ref import csr, structure
+from sparse_ref.dense_gradient import scan
 
 BLOCK_ELEMENTS = 1 << 18  # numbers of dense gradient that exist at a time (1 MB in float32)
+BRACKET = 1 << 12  # scores sampled to find about where the k-th largest is
+SAMPLE = 1 << 15  # gradients looked at before the first block, to guess where the k-th largest is
+SCATTER = 40503  # coprime to powers of two: spreads the sample over the columns
+NOTHING = -1.0  # a threshold that every score exceeds
+NONE = np.empty(0, np.int64)
 
 
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
@@ -32,12 +39,7 @@ def largest(scores: np.ndarray, k: int) -> np.ndarray:
     """
     _require_count("largest", k, len(scores))
     _require_numbers("largest", scores)
-    if k == 0:
-        return np.empty(0, np.int64)
-    threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
-    above = np.flatnonzero(scores > threshold)
-    ties = np.flatnonzero(scores == threshold)[: k - len(above)]
-    return np.sort(np.concatenate([above, ties]))
+    return _chosen(scores, k, others=False)
 
 
 def smallest(scores: np.ndarray, k: int) -> np.ndarray:
@@ -51,45 +53,71 @@ def smallest(scores: np.ndarray, k: int) -> np.ndarray:
     array([2])
     """
     _require_count("smallest", k, len(scores))
-    keep = largest(scores, len(scores) - k)
-    return np.delete(np.arange(len(scores), dtype=np.int64), keep)
+    _require_numbers("smallest", scores)
+    return _chosen(scores, len(scores) - k, others=True)
+
+
+def _chosen(scores, k, others):
+    """Indices of the `k` largest, or of all the others."""
+    n = len(scores) - k if others else k
+    if k == 0 or n == 0:
+        return np.arange(n)
+    if scores.dtype not in (np.float32, np.float64):
+        scores = scores.astype(np.float64)
+    scores = np.ascontiguousarray(scores)
+    threshold, ties = _threshold(scores, k)
+    out = np.empty(n, np.int64)
+    structure.choose(scores, threshold, ties, not others, out)
+    return out
+
+
+def _threshold(scores, k):
+    """The k-th largest score, and how many of those equal to it are among the k largest.
+
+    A sample tells about where it is; only what lies there is partitioned. If it is not there, or
+    the scores are few, all of them are.
+    """
+    low, high = _bracket(scores, k)
+    rest = scores[len(scores) // structure.CHUNK * structure.CHUNK :]
+    inside = np.empty(len(scores), scores.dtype)
+    n, reached = structure.between(scores, low, high, inside)
+    inside = np.concatenate([inside[:n], rest[(rest >= low) & (rest < high)]])
+    reached += int(np.count_nonzero(rest >= high))
+    if not 0 < k - reached <= len(inside):
+        inside, reached = scores, 0
+    wanted = k - reached
+    threshold = np.partition(inside, len(inside) - wanted)[len(inside) - wanted]
+    return threshold, wanted - int(np.count_nonzero(inside > threshold))
+
+
+def _bracket(scores, k):
+    """Two scores between which the k-th largest is likely to lie, from a sample at equal steps."""
+    sample = np.sort(scores[:: max(1, len(scores) // BRACKET)])
+    rank = len(sample) * (len(scores) - k) / len(scores)
+    margin = 4 * math.sqrt(rank * (1 - rank / len(sample))) + 2  # four standard deviations
+    low, high = int(rank - margin), int(rank + margin) + 1
+    below = sample[low] if low > 0 else -np.inf
+    return scores.dtype.type(below), scores.dtype.type(
+        sample[high] if high < len(sample) else np.inf
+    )
 
 
 def random_ranks(population: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """`n` different integers of ``0 ... population - 1``, ascending, every subset equally likely.
 
-    Draws with replacement and keeps the first n that are new, so time and memory are O(n) however
-    large the population (NumPy's ``choice`` lists the population when n is a large part of it);
-    above one half it draws those left out.
+    Draws with replacement and draws anew for those that came twice, so time and memory are O(n)
+    however large the population (NumPy's ``choice`` lists the population when n is a large part of
+    it); above one half it draws those left out.
     """
     _require_count("random_ranks", n, population)
     if n > population // 2:
-        left_out = random_ranks(population, population - n, rng)
-        return np.delete(np.arange(population, dtype=np.int64), left_out)
-    drawn = np.empty(0, np.int64)
+        return _all_but(random_ranks(population, population - n, rng), population)
+    drawn = _distinct(rng.integers(0, population, size=n), population)
     while len(drawn) < n:
-        more = rng.integers(0, population, size=n + n // 8 + 8)
-        values, first = np.unique(np.concatenate([drawn, more]), return_index=True)
-        drawn = values[np.argsort(first, kind="stable")][:n]
-    return np.sort(drawn)
-
-
-def absent_positions(occupied: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Flat positions of the absent connections number `ranks`, counted from 0 in flat order.
-
-    Parameters
-    ----------
-    occupied : (m,) int64
-        Flat positions that are taken, ascending.
-    ranks : (n,) int64
-
-    Examples
-    --------
-    >>> absent_positions(np.array([1, 2, 5]), np.array([0, 1, 2]))
-    array([0, 3, 4])
-    """
-    absent_before = occupied - np.arange(len(occupied))
-    return ranks + np.searchsorted(absent_before, ranks, side="right")
+        more = _distinct(rng.integers(0, population, size=n - len(drawn)), population)
+        new = more[~meet(more, drawn)[0]]
+        drawn = np.insert(drawn, np.searchsorted(drawn, new), new)
+    return drawn
 
 
 def random_absent(
@@ -105,10 +133,14 @@ def random_absent(
     freed : (n_drop,) int64, optional
         Slots to be dropped in the same event; their positions count as absent.
     """
-    occupied = _occupied(weight, freed)
-    free = weight.shape[0] * weight.shape[1] - len(occupied)
+    freed = NONE if freed is None else np.ascontiguousarray(freed)
+    free = math.prod(weight.shape) - weight.nnz + len(freed)
     _require_count("random_absent", n, free)
-    return absent_positions(occupied, random_ranks(free, n, rng))
+    out, past = np.empty(n, np.int64), np.array([math.prod(weight.shape)])
+    kept = csr.positions_of(weight, _all_but(freed, weight.nnz))
+    ranks = random_ranks(free, n, rng)
+    structure.absent(np.concatenate([kept, past]), np.concatenate([ranks, past]), out)
+    return out
 
 
 def largest_absent(
@@ -134,49 +166,75 @@ def largest_absent(
     block_elements : int
         Most numbers of gradient to hold at a time (but at least one row).
     """
-    occupied = _occupied(weight, freed)
-    _require_count("largest_absent", k, weight.shape[0] * weight.shape[1] - len(occupied))
+    freed = NONE if freed is None else np.ascontiguousarray(freed)
+    _require_count("largest_absent", k, math.prod(weight.shape) - weight.nnz + len(freed))
     if k == 0:
-        return np.empty(0, np.int64)
-    candidates = _Largest(k, weight.dtype)
-    for start, scores in _score_blocks(weight.shape, grad, block_elements):
-        first, last = np.searchsorted(occupied, (start, start + scores.size))
-        scores[occupied[first:last] - start] = -1.0
-        candidates.add(start, scores)
-    return candidates.positions()
+        return NONE
+    kept = csr.positions_of(weight, _all_but(freed, weight.nnz))
+    for threshold in (_guess(weight.shape, grad, k), NOTHING):
+        candidates = _Largest(k, threshold)
+        for first, block in _blocks(weight.shape, grad, block_elements):
+            candidates.add(first * weight.shape[1], block.reshape(-1), kept)
+            candidates.bound(k + block.size // 4)
+        if candidates.n >= k:  # else the guess was too high
+            break
+    candidates.bound(0)
+    return candidates.at[0]
 
 
 class _Largest:
-    """The k largest of a stream of scores that arrives in ascending order of position.
+    """The k largest of a stream of blocks that arrive in ascending order of position.
 
     A score equal to the k-th largest so far comes too late: its position is higher.
     """
 
-    def __init__(self, k, dtype):
-        self.k, self.threshold = k, -1.0  # -1 marks what is connected; a score is |.| >= 0
-        self.scores, self.at = np.empty(0, dtype), np.empty(0, np.int64)
+    def __init__(self, k, threshold):
+        self.k, self.threshold, self.n = k, threshold, 0
+        self.at, self.scores = [], []
 
-    def add(self, start, scores):
-        new = np.flatnonzero(scores > self.threshold)
-        self.at = np.concatenate([self.at, start + new])
-        self.scores = np.concatenate([self.scores, scores[new]])
-        if len(self.at) > self.k:
-            best = largest(self.scores, self.k)
-            self.at, self.scores = self.at[best], self.scores[best]
-            self.threshold = self.scores.min()
+    def add(self, start, block, kept):
+        if self.threshold == NOTHING:
+            _require_numbers("largest_absent", block, start)
+        at, scores = scan(block, start, kept, self.threshold)
+        if self.threshold != NOTHING:
+            _require_numbers("largest_absent", scores, at=at)
+        self.n += len(at)
+        self.at.append(at)
+        self.scores.append(scores)
 
-    def positions(self):
-        return self.at
+    def bound(self, most):
+        """If there are more than `most`, keep the k largest of them, in one piece."""
+        if self.n <= most:
+            return
+        at, scores = np.concatenate(self.at), np.concatenate(self.scores)
+        best = largest(scores, self.k)
+        self.at, self.scores, self.n = [at[best]], [scores[best]], self.k
+        self.threshold = self.scores[0].min()
 
 
-def _score_blocks(shape, grad, block_elements):
+def _guess(shape, grad, k):
+    """A number that somewhat more than k gradients are likely to exceed in magnitude.
+
+    Spares the stream most candidates that would not stay; the result does not depend on it. Taken
+    from a sample that is spread over the layer and is the same in every run.
+    """
+    positions = math.prod(shape)
+    expected = SAMPLE * k / positions
+    rank = int(expected + 4 * math.sqrt(expected)) + 8  # four standard deviations on the safe side
+    if positions < 8 * SAMPLE or rank >= SAMPLE or not hasattr(grad, "at"):
+        return NOTHING
+    stride, number = positions // SAMPLE, np.arange(SAMPLE)
+    scores = np.abs(grad.at(number * stride + number * SCATTER % stride))
+    return np.partition(scores, SAMPLE - rank)[SAMPLE - rank]
+
+
+def _blocks(shape, grad, block_elements):
     n_out, n_in = shape
-    rows = max(1, block_elements // max(1, n_in))
     read = _block_reader(shape, grad)
+    rows = max(1, block_elements // max(1, n_in))
+    rows = rows // 4 * 4 or rows  # the kernel of the dense gradient takes four rows at a time
     for first in range(0, n_out, rows):
-        scores = np.abs(read(first, min(first + rows, n_out))).reshape(-1)
-        _require_numbers("largest_absent", scores, first * n_in)
-        yield first * n_in, scores
+        yield first, read(first, min(first + rows, n_out))
 
 
 def _block_reader(shape, grad):
@@ -187,12 +245,7 @@ def _block_reader(shape, grad):
         raise TypeError(f"largest_absent: grad must hold floats, got {grad.dtype}")
     if grad.shape != shape:
         raise ValueError(f"largest_absent: grad must have the shape {shape}, got {grad.shape}")
-    return lambda first, last: grad[first:last]
-
-
-def _occupied(weight, freed):
-    positions = csr.flat(weight)
-    return positions if freed is None else np.delete(positions, freed)
+    return lambda first, last: np.array(grad[first:last], order="C")
 
 
 def _require_count(who, k, n):
@@ -202,7 +255,30 @@ def _require_count(who, k, n):
         raise ValueError(f"{who}: the count must be in [0, {n}], got {k}")
 
 
-def _require_numbers(who, scores, start=0):
+def _require_numbers(who, scores, start=0, at=None):
+    """Refuse scores that are not numbers; they stand at `start` and after it, or at `at`."""
     if np.isnan(scores).any():
-        k = start + int(np.flatnonzero(np.isnan(scores))[0])
+        k = int(np.flatnonzero(np.isnan(scores))[0])
+        k = start + k if at is None else at[k]
         raise ValueError(f"{who}: scores must be numbers, got nan at index {k}")
+
+
+def _all_but(chosen, n):
+    """The integers of ``0 ... n - 1`` that are not among `chosen`."""
+    left = np.ones(n, bool)
+    left[chosen] = False
+    return np.flatnonzero(left)
+
+
+def meet(some: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `some` are among `others`, and which of `others` are among `some`; both ascend."""
+    met = np.empty(len(some), bool), np.empty(len(others), bool)
+    structure.meet(np.ascontiguousarray(some), np.ascontiguousarray(others), *met)
+    return met
+
+
+def _distinct(values, population):
+    """Sorted, each once."""
+    ordered, ends = np.empty_like(values), np.empty(len(values) // 2 + 1, np.int64)
+    structure.sort_spread(values, population, ends, ordered)
+    return ordered[np.diff(ordered, prepend=-1) > 0]

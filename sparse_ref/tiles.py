@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 
-from sparse_ref.kernels import gather_tiles
+from sparse_ref.elementwise import gather_tiles
 
 ALIGNMENT = 64  # bytes: one cache line, so that no load of a full register straddles two
 IDLE_BYTES = 1 << 28  # most that may lie idle when a buffer is taken: 256 MB
@@ -32,10 +32,16 @@ def width_for(n: int, dtype: np.dtype | type) -> int:
     return next((w for w in (widest // 4, widest // 2) if n <= w), widest)
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+def empty(shape: int | tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """Uninitialised C-contiguous array whose first byte starts a cache line."""
+    shape = shape if isinstance(shape, tuple) else (shape,)
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     return _pool.take(n_bytes).view(dtype).reshape(shape)
+
+
+def empty_like(array: np.ndarray) -> np.ndarray:
+    """`empty` of the shape and dtype of `array`."""
+    return empty(array.shape, array.dtype)
 
 
 class _Pool:

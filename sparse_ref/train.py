@@ -215,7 +215,7 @@ def _rewire(net, sparse_grads, training):
     for number, (old, rewire, layer) in enumerate(
         zip(weights, rewires, net.sparse_layers, strict=True)
     ):
-        dropped = csr.flat(old)[rewire.drop]
+        dropped = csr.positions_of(old, rewire.drop)
         record = Event(training.step, number, dropped, rewire.grow, layer.weight.nnz)
         training.history.events.append(record)
 

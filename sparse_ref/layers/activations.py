@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ref import tiles
-from sparse_ref.kernels import relu, relu_pullback
+from sparse_ref.elementwise import relu, relu_pullback
 from sparse_ref.layers.base import Pullback
 
 

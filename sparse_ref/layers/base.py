@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from sparse_ref.kernels import gradient_rows
+from sparse_ref import csr, tiles
+from sparse_ref.dense_gradient import gradient_rows
+from sparse_ref.kernels import sddmm
 
 Pullback = Callable[..., tuple[Any, Any]]  # see `Layer.forward`
 
@@ -81,9 +83,16 @@ class LayerGrad(NamedTuple):
                 f"{self.delta.shape} and {self.inputs.shape}"
             )
         delta = check_tiles("LayerGrad", self.delta, n_out, self.inputs.dtype)
-        out = np.empty((last - first, n_in), self.inputs.dtype)
+        out = tiles.empty((last - first, n_in), self.inputs.dtype)
         gradient_rows(first, delta, np.ascontiguousarray(self.inputs), out)
         return out
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """The dense gradient at flat `positions`, ascending and unique; the bits of `block`."""
+        shape = self.delta.shape[1], self.inputs.shape[1]
+        where = csr.from_positions(shape, positions, np.zeros(len(positions), self.inputs.dtype))
+        sddmm(where.indptr, where.indices, self.delta, self.inputs, where.data)
+        return where.data
 
 
 def check_tiles(who: str, x: np.ndarray, features: int, dtype: np.dtype) -> np.ndarray:

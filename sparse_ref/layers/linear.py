@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import csr, tiles
-from sparse_ref.kernels import sddmm, spmm
+from sparse_ref.kernels import backward, bias_gradient, sddmm, spmm
 from sparse_ref.layers.base import LayerGrad, Pullback, check_bias, check_tiles
 
 
@@ -21,8 +21,9 @@ class Linear:
 
     Notes
     -----
-    Beside the weight the layer holds the pattern by input unit (8 bytes a connection), which makes
-    the input gradient a gather; it is derived from the weight and renewed with it.
+    Beside the weight the layer holds the pattern by input unit (8 bytes a connection): the pullback
+    walks the connections of each input and makes both gradients in one pass, a gather without two
+    threads that write to one place. It is derived from the weight and renewed with it.
     """
 
     def __init__(self, weight: csr_array, bias: np.ndarray | None = None):
@@ -59,18 +60,24 @@ class Linear:
         self, x: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; the pullback's `grad` is a `LayerGrad`."""
-        weight, by_input = self.weight, self._by_input
+        weight, bias, by_input = self.weight, self.bias, self._by_input
         x = check_tiles("Linear", x, self.n_in, weight.dtype)
         y = tiles.empty((x.shape[0], self.n_out, x.shape[2]), x.dtype)
-        spmm(weight.indptr, weight.indices, weight.data, self.bias, x, y)
+        spmm(weight.indptr, weight.indices, weight.data, bias, x, y)
+        shape = y.shape  # and not y itself: the pullback does not keep the output alive
 
         def pullback(delta, wanted=True):
             delta = check_tiles("Linear", delta, weight.shape[0], weight.dtype)
-            if delta.shape != y.shape:
-                raise ValueError(f"Linear: delta must have shape {y.shape}, got {delta.shape}")
-            grad = LayerGrad(np.empty_like(weight.data), np.empty_like(self.bias), delta, x)
-            sddmm(weight.indptr, weight.indices, delta, x, grad.weight, grad.bias)
-            return (_input_gradient(weight, by_input, delta) if wanted else None), grad
+            if delta.shape != shape:
+                raise ValueError(f"Linear: delta must have shape {shape}, got {delta.shape}")
+            grad = LayerGrad(tiles.empty_like(weight.data), np.empty_like(bias), delta, x)
+            bias_gradient(delta, grad.bias)
+            if not wanted:
+                sddmm(weight.indptr, weight.indices, delta, x, grad.weight)
+                return None, grad
+            out = tiles.empty_like(x)
+            backward(*by_input, weight.data, delta, x, out, grad.weight)
+            return out, grad
 
         return y, pullback
 
@@ -84,13 +91,3 @@ class Linear:
         """Take a weight that `csr` made, of the same shape, in place of the present one."""
         self.weight = weight
         self._by_input = csr.transpose_index(weight)
-
-
-def _input_gradient(weight, by_input, delta):
-    """``W.T @ delta``: the forward product on the transposed pattern, no bias."""
-    n_in = weight.shape[1]
-    out = tiles.empty((delta.shape[0], n_in, delta.shape[2]), delta.dtype)
-    values = np.take(weight.data, by_input.slots)
-    zero = np.zeros(n_in, delta.dtype)
-    spmm(by_input.indptr, by_input.rows, values, zero, delta, out)
-    return out

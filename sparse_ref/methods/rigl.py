@@ -34,7 +34,7 @@ from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base import Method, Run, check_fraction, check_steps, count, fraction_at
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
-from sparse_ref.selection import largest_absent, smallest
+from sparse_ref.selection import largest_absent, meet, smallest
 
 REGROW = ("keep", "reinit", "forbid")
 CANDIDATES = ("allow", "forbid")
@@ -121,8 +121,9 @@ def rewire_layer(
     _check_name("regrow", regrow, REGROW)
     drop, grow = choose(weight, grad, n_drop, "forbid" if regrow == "forbid" else "allow")
     if regrow == "keep":
-        dropped = csr.flat(weight)[drop]
-        drop, grow = drop[~np.isin(dropped, grow)], np.setdiff1d(grow, dropped)
+        dropped = csr.positions_of(weight, drop)
+        regrown, chosen_again = meet(dropped, grow)
+        drop, grow = drop[~regrown], grow[~chosen_again]
     return Rewire(drop, grow, np.zeros(len(grow), weight.dtype))  # grown weights start at 0
 
 
