@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from threadpoolctl import threadpool_limits
 
 import data_loaders
+from sparse_ref.bench import command as bench
 from sparse_ref.experiments import compare as comparison
 from sparse_ref.experiments import output, pictures
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
@@ -273,3 +274,7 @@ def _number(flag: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigError(f"{flag} must be numbers separated by commas, got {text!r}") from None
+
+
+# Down here, because it takes what stands above.
+app.add_typer(bench.make(lambda: DATA["fashion-mnist"](), _told), name="bench")

@@ -3,7 +3,8 @@
 ``optimizer.init(parameters) -> state`` and ``optimizer.updates(parameters, grads, state, step) ->
 (updates, state)``; the training step adds the updates. A buffer is as long as its parameter, so the
 state of a sparse layer has one entry per connection and is carried through a rewiring like any
-other per-connection array. Buffers are changed in place; the state that went in is used up.
+other per-connection array. Buffers and gradients are changed in place, so that a step needs no
+memory of its own: a gradient comes out as the update, the state that went in is used up.
 """
 
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sparse_ref.elementary import power
+from sparse_ref.elementwise import adam_update, add_scaled, momentum_update
 from sparse_ref.layers import Parameter
 from sparse_ref.schedules import Schedule, as_schedule
 
@@ -41,15 +43,14 @@ class Optimizer(ABC):
     weight_decay: float
     decay: str
 
-    def _with_l2(self, parameter: Parameter, grad: np.ndarray) -> np.ndarray:
+    def _add_l2(self, parameter: Parameter, grad: np.ndarray) -> None:
         if self.decay == "l2" and self.weight_decay and parameter.name in DECAYED:
-            return grad + _like(grad, self.weight_decay) * parameter.value
-        return grad
+            add_scaled(grad, _like(grad, self.weight_decay), parameter.value.reshape(-1))
 
-    def _decoupled(self, parameter: Parameter, update: np.ndarray, rate: float) -> np.ndarray:
+    def _add_decoupled(self, parameter: Parameter, update: np.ndarray, rate: float) -> None:
         if self.decay == "decoupled" and self.weight_decay and parameter.name in DECAYED:
-            update -= _like(update, rate * self.weight_decay) * parameter.value
-        return update
+            factor = _like(update, -rate * self.weight_decay)
+            add_scaled(update, factor, parameter.value.reshape(-1))
 
     @abstractmethod
     def init(self, parameters: Sequence[Parameter]) -> OptimizerState:
@@ -68,6 +69,7 @@ class Optimizer(ABC):
         Parameters
         ----------
         parameters, grads : equally long sequences
+            A gradient is overwritten by its update, unless the array is read-only.
         state : OptimizerState
             Its buffers are overwritten.
         step : int
@@ -100,21 +102,19 @@ class SGD(Optimizer):
     ) -> tuple[list[np.ndarray], OptimizerState]:
         """See `Optimizer.updates`."""
         rate = self.learning_rate(step)
-        updates = []
-        for parameter, grad, group in zip(parameters, grads, state.buffers, strict=True):
-            direction = self._direction(self._with_l2(parameter, grad), group)
-            update = direction * _like(grad, -rate)
-            updates.append(self._decoupled(parameter, update, rate))
-        return updates, OptimizerState(state.made + 1, state.buffers)
+        updates = [_flat(grad) for grad in grads]
+        for parameter, grad, group in zip(parameters, updates, state.buffers, strict=True):
+            self._add_l2(parameter, grad)
+            self._step(grad, group, rate)
+            self._add_decoupled(parameter, grad, rate)
+        return _shaped(updates, parameters), OptimizerState(state.made + 1, state.buffers)
 
-    def _direction(self, grad, group):
-        if not group:
-            return grad
-        (velocity,) = group
-        mu = _like(grad, self.momentum)
-        velocity *= mu
-        velocity += grad
-        return grad + mu * velocity if self.nesterov else velocity
+    def _step(self, grad, group, rate):
+        rate, mu = _like(grad, rate), _like(grad, self.momentum)
+        if group:
+            momentum_update(grad, group[0].reshape(-1), rate, mu, self.nesterov)
+        else:
+            grad *= -rate
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,15 @@ class Adam(Optimizer):
         rate, count = self.learning_rate(step), state.made + 1
         unbias1 = 1.0 / (1.0 - power(self.beta1, count))
         unbias2 = 1.0 / (1.0 - power(self.beta2, count))
-        updates = []
-        for parameter, grad, (mean, square) in zip(parameters, grads, state.buffers, strict=True):
-            grad = self._with_l2(parameter, grad)
-            mean += (grad - mean) * _like(grad, 1.0 - self.beta1)
-            square += (grad * grad - square) * _like(grad, 1.0 - self.beta2)
-            spread = np.sqrt(square * _like(grad, unbias2)) + _like(grad, self.epsilon)
-            update = mean / spread * _like(grad, -rate * unbias1)
-            updates.append(self._decoupled(parameter, update, rate))
-        return updates, OptimizerState(count, state.buffers)
+        updates = [_flat(grad) for grad in grads]
+        for parameter, grad, group in zip(parameters, updates, state.buffers, strict=True):
+            self._add_l2(parameter, grad)
+            mean, square = (buffer.reshape(-1) for buffer in group)
+            betas = _like(grad, 1.0 - self.beta1), _like(grad, 1.0 - self.beta2)
+            factors = (_like(grad, number) for number in (unbias2, self.epsilon, rate * unbias1))
+            adam_update(grad, mean, square, betas, *factors)
+            self._add_decoupled(parameter, grad, rate)
+        return _shaped(updates, parameters), OptimizerState(count, state.buffers)
 
 
 def sgd(
@@ -240,3 +240,13 @@ def _require_fraction(who, name, value):
 def _like(array, number):
     """The number in the array's dtype, so that float32 stays float32."""
     return array.dtype.type(number)
+
+
+def _flat(array):
+    usable = array.flags.writeable and array.flags.c_contiguous
+    return (array if usable else np.array(array, order="C")).reshape(-1)
+
+
+def _shaped(updates, parameters):
+    pairs = zip(updates, parameters, strict=True)
+    return [update.reshape(parameter.value.shape) for update, parameter in pairs]

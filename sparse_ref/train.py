@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ref import csr, tiles
+from sparse_ref.elementwise import not_finite
 from sparse_ref.history import Epoch, Event, History, Step
 from sparse_ref.losses import LOSSES
 from sparse_ref.methods.base import Method, Run
@@ -148,7 +149,7 @@ def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> floa
     training.method_state = training.method.observe(sparse_grads, training.method_state)
     due = training.method.due(training.step)
     if not (due and training.method.replaces_update):
-        _update(net, grads, training)
+        _update(net, grads, training, kept=due)  # an event after the update reads them too
     if due:
         _rewire(net, sparse_grads, training)
     return loss
@@ -188,18 +189,25 @@ def _evaluate(net, x, y):
     return Evaluation(loss / len(x), correct / len(x) if y.ndim == 1 else float("nan"))
 
 
-def _update(net, grads, training):
+def _update(net, grads, training, kept):
+    """Let the optimizer turn the gradients into updates and add them; `kept` spares the former."""
     parameters = net.parameters()
     arrays = [getattr(grads[p.layer], p.name) for p in parameters]
+    arrays = [array.copy() for array in arrays] if kept else arrays
     with np.errstate(over="ignore", invalid="ignore"):  # found below, and told in words
         updates, training.optimizer_state = training.optimizer.updates(
             parameters, arrays, training.optimizer_state, training.step
         )
-        values = [p.value + update for p, update in zip(parameters, updates, strict=True)]
-        total = sum(float(np.add.reduce(value, axis=None)) for value in values)
-    _require_finite("weights", total, training)  # a finite sum has no part that is not
-    for parameter, value in zip(parameters, values, strict=True):
-        np.copyto(parameter.value, value)
+        for parameter, update in zip(parameters, updates, strict=True):
+            _require_finite_sum(parameter.value, update, training)
+    for parameter, update in zip(parameters, updates, strict=True):
+        np.add(parameter.value, update, out=parameter.value)
+
+
+def _require_finite_sum(value, update, training):
+    if not_finite(value.reshape(-1), update.reshape(-1)):
+        total = value + update
+        _require_finite("weights", total[~np.isfinite(total)][0], training)
 
 
 def _rewire(net, sparse_grads, training):

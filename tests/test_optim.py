@@ -25,7 +25,7 @@ def run(optimizer, value, grads, name="weight", first_step=1):
     parameters = (Parameter(0, name, value.copy(), name == "weight"),)
     state = optimizer.init(parameters)
     for step, grad in enumerate(grads, start=first_step):
-        updates, state = optimizer.updates(parameters, [grad], state, step)
+        updates, state = optimizer.updates(parameters, [_locked(grad)], state, step)
         np.add(parameters[0].value, updates[0], out=parameters[0].value)
     return parameters[0].value, state
 
@@ -178,7 +178,7 @@ def test_every_update_is_counted(make):
 
 
 @pytest.mark.parametrize("options", [*SGD_OPTIONS, "adam"], ids=str)
-def test_gradients_and_parameters_are_read_only_to_an_optimizer(options):
+def test_a_read_only_gradient_and_the_parameters_are_left_as_they_were(options):
     optimizer = (
         optim.adam(0.1, weight_decay=0.1) if options == "adam" else optim.sgd(0.1, **options)
     )
@@ -189,6 +189,24 @@ def test_gradients_and_parameters_are_read_only_to_an_optimizer(options):
     for step in (1, 2):
         updates, state = optimizer.updates(parameters, [grads[step]], state, step)
         assert not np.shares_memory(updates[0], grads)
+
+
+@pytest.mark.parametrize("make", [optim.sgd, optim.adam])
+def test_a_gradient_comes_out_as_its_update(make):
+    # No memory of its own: in place where the array may be written.
+    value, grads = arranged(np.float64, 47)
+    parameters = (Parameter(0, "weight", value, True),)
+    optimizer = make(0.1)
+    ref, _ = optimizer.updates(parameters, [_locked(grads[0])], optimizer.init(parameters), 1)
+    comp, _ = optimizer.updates(parameters, [grads[0]], optimizer.init(parameters), 1)
+    assert np.shares_memory(comp[0], grads[0])
+    np.testing.assert_array_equal(grads[0], ref[0])
+
+
+def _locked(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
 
 
 @pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}])
