@@ -1,0 +1,5 @@
+"""The benchmark: ours and the peers in one process, and how near ours comes to the machine.
+
+`settings` says what is measured, `clock` how; every part yields flat records (`layers`, `training`,
+`events`, `crossing`, `scaling`, `machine`); `verdicts`, `report` and `pictures` only read records.
+"""
