@@ -118,8 +118,7 @@ def train(
         parts = _load(chosen)
         folder = output.new_folder(out or _default_folder("train"), chosen.model_dump())
         with _progress(chosen.epochs) as (advance, say):
-            say("compiling kernels (first run only)")
-            warm_up(chosen.batch_size, chosen.model.dtype)
+            warm_up(chosen.batch_size, chosen.model.dtype, len(parts.train[1]), say)
             say(comparison.headline(chosen))
             result = run(chosen, parts, [advance, output.epoch_writer(folder, chosen)])
         output.append_result(folder, result)
@@ -163,9 +162,8 @@ def fetch(
 def _compare(configs, parts, folder):
     results: list[Result] = []
     with _progress(sum(config.epochs for config in configs)) as (advance, say):
-        say("compiling kernels (first run only)")
         for batch_size, dtype in {(c.batch_size, c.model.dtype) for c in configs}:
-            warm_up(batch_size, dtype)
+            warm_up(batch_size, dtype, len(parts.train[1]), say)
         seeds = len({config.seed for config in configs})
 
         def callbacks(config):

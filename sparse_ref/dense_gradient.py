@@ -22,7 +22,7 @@ from sparse_ref.lanes import (
     put,
     store,
 )
-from sparse_ref.work import TOGETHER, WIDTHS, ByWidth, portions
+from sparse_ref.work import TOGETHER, WIDTHS, ByWidth, first_at_least, portions
 
 CHUNK = 16  # gradients compared at a time
 SCAN_SHARES = 8  # of a block, for the threads
@@ -88,7 +88,7 @@ def beyond_threshold(block, start, kept, threshold, mark, out):
         last = block.size * (unit + 1) // SCAN_SHARES // CHUNK * CHUNK
         if unit == SCAN_SHARES - 1:
             last = block.size
-        left, right = np.searchsorted(kept, start + first), np.searchsorted(kept, start + last)
+        left, right = first_at_least(kept, start + first), first_at_least(kept, start + last)
         for k in range(left, right):
             put(block, at(kept, k) - start, mark)
         n = first

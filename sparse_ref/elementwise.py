@@ -42,7 +42,7 @@ def add_scaled(out, factor, x):
 
 @njit(cache=True)
 def momentum_update(grad, velocity, rate, mu, nesterov):
-    """``v = mu v + g``; in place of g the update ``-rate v``, or Nesterov's ``-rate (g + mu v)``."""
+    """``v = mu v + g``; g becomes the update ``-rate v``, or Nesterov's ``-rate (g + mu v)``."""
     for k in range(grad.size):
         v = mu * velocity[k] + grad[k]
         velocity[k] = v

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit, prange
 
 from sparse_ref.lanes import at, at_least, load, lowest_bit, ones, put
-from sparse_ref.work import SHARES
+from sparse_ref.work import SHARES, first_at_least
 
 TRANSPOSE_SHARES = 8  # each counts the connections of every input unit: a few bytes per unit
 CHUNK = 16  # scores compared at a time
@@ -32,7 +32,7 @@ def positions_of(indptr, slots, indices, n_in, out):
     """``out[m]``: flat position of the connection in slot ``slots[m]``; slots ascend."""
     for unit in prange(SHARES):
         first, last = slots.size * unit // SHARES, slots.size * (unit + 1) // SHARES
-        row = 0 if first == last else np.searchsorted(indptr, slots[first], side="right") - 1
+        row = 0 if first == last else first_at_least(indptr, slots[first] + 1) - 1
         for m in range(first, last):
             slot = at(slots, m)
             while at(indptr, row + 1) <= slot:
@@ -57,7 +57,7 @@ def merge(old, kept, grow, values, n_in, new, source):
         for i in range(first, last):
             most = max(most, indptr[i + 1] - indptr[i])
         slots, columns = np.empty(most + 1, np.int64), np.empty(most + 1, np.int64)
-        g = np.searchsorted(grow, first * n_in)
+        g = first_at_least(grow, first * n_in)
         for i in range(first, last):
             n, k, to = 0, 0, at(new_indptr, i)
             for slot in range(at(indptr, i), at(indptr, i + 1)):

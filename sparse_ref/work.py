@@ -1,6 +1,5 @@
 """How a kernel's work is cut: shares for threads, blocks for caches, tiles taken together."""
 
-import numpy as np
 from numba import njit
 
 WIDTHS = (8, 16, 32, 64)  # examples per tile row that have a compiled kernel
@@ -25,7 +24,23 @@ def share(indptr, k):
     """First row of share `k` of `SHARES` when rows are dealt out by their connections."""
     if k == SHARES:
         return indptr.size - 1
-    return np.searchsorted(indptr, indptr[-1] * k // SHARES)
+    return first_at_least(indptr, indptr[-1] * k // SHARES)
+
+
+@njit(cache=True)
+def first_at_least(ascending, value):
+    """Index of the first number of `ascending` that is not below `value`.
+
+    Compiles in a fraction of the time of NumPy's ``searchsorted``, which sits in every kernel.
+    """
+    low, high = 0, ascending.size
+    while low < high:
+        middle = (low + high) // 2
+        if ascending[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @njit(cache=True)

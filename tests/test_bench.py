@@ -279,7 +279,6 @@ def event_records(**taken):
         "gradient": events.DENSE_GRADIENT,
         "set_": events.SET_EVENT,
         "step": events.STEP,
-        "loss": events.LOSS,
     }
     return [about | {"what": names[key], "seconds": list(s)} for key, s in taken.items()]
 
@@ -291,16 +290,11 @@ def test_an_event_must_not_take_longer_than_asked():
     assert verdict_of(event_records(rigl=[1.4], gradient=[1.0]), "RigL").verdict == MISSED
 
 
-def test_a_step_counts_without_its_loss():
-    row = verdict_of(event_records(set_=[6.0], step=[5.0], loss=[2.0]), "SET event")
+def test_an_event_of_set_is_counted_in_steps():
+    row = verdict_of(event_records(set_=[6.0], step=[3.0]), "SET event")
     assert (row.value, row.verdict) == (2.0, REACHED)
-    row = verdict_of(event_records(set_=[6.0], step=[5.0], loss=[2.5]), "SET event")
+    row = verdict_of(event_records(set_=[6.0], step=[2.5]), "SET event")
     assert (row.value, row.verdict) == (2.4, MISSED)
-
-
-def test_a_step_shorter_than_its_loss_is_no_measurement():
-    row = verdict_of(event_records(set_=[6.0], step=[2.0], loss=[3.0]), "SET event")
-    assert row.verdict == NOT_MEASURED
 
 
 def test_bytes_count_only_at_a_million_connections():

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ref import csr, tiles, train
+from sparse_ref import csr, tiles
 from sparse_ref.bench import clock
 from sparse_ref.bench.contenders import problem
 from sparse_ref.bench.peers import OURS
 from sparse_ref.bench.settings import Settings
 from sparse_ref.layers import Linear
-from sparse_ref.losses import LOSSES
-from sparse_ref.methods import SET, RigL, Static
+from sparse_ref.methods import SET, RigL
 from sparse_ref.methods.base import Method
 from sparse_ref.network import Network
 from sparse_ref.optim import sgd
@@ -27,7 +26,7 @@ Record = dict[str, Any]
 
 BLAS = "NumPy (BLAS)"
 RIGL_EVENT, SET_EVENT = "RigL event", "SET event"
-DENSE_GRADIENT, STEP, LOSS = "dense gradient", "training step", "loss of a step"
+DENSE_GRADIENT, STEP = "dense gradient", "training step"
 BATCH, DROP_FRACTION, RATE, MOMENTUM = 128, 0.3, 1e-3, 0.9
 LOSS_NAME = "squared_error"
 SEED = 2023
@@ -40,9 +39,9 @@ def measure(settings: Settings, say: Callable[[str], None]) -> Iterator[Record]:
     ------
     dict
         ``{"part": "events", "what", "who", "n_in", "n_out", "density", "connections", "batch",
-        "threads", "seconds": [one per round]}``; `what` is one of the five above. A training step
-        is forward, loss, weight gradient and update with momentum; its loss is timed by itself too,
-        so that it can be taken off.
+        "threads", "seconds": [one per round]}``; `what` is one of the four above. A training step
+        is what a step does to a layer inside a network: forward, both gradients and the update with
+        momentum.
     """
     (n_in, n_out), density = settings.event_shape, settings.event_density
     layer = Layer((n_in, n_out), density)
@@ -78,7 +77,8 @@ class Layer:
         self.net = Network([self.layer], LOSS_NAME)
         self.targets, self.rng = given.delta, rng
         self.x, self.outputs = tiles.pack(given.x), tiles.pack(given.delta)
-        self.training = train.start(self.net, Static(), sgd(RATE, MOMENTUM), rng, rng)
+        self.optimizer = sgd(RATE, MOMENTUM)
+        self.state = self.optimizer.init(self.net.parameters())
         grads = self.net.gradients(self.x, self.targets)[1]
         self.grads = self.net.sparse_gradients(grads)
         self.momentum = np.zeros_like(self.layer.weight.data)
@@ -93,9 +93,17 @@ class Layer:
             RIGL_EVENT: lambda: self.event(RigL(DROP_FRACTION)),
             DENSE_GRADIENT: lambda: np.matmul(self.delta, self.inputs, out=self.dense),
             SET_EVENT: lambda: self.event(SET(DROP_FRACTION)),
-            STEP: lambda: train.step(self.net, self.x, self.targets, self.training),
-            LOSS: lambda: LOSSES[LOSS_NAME](self.outputs, self.targets),
+            STEP: self.step,
         }
+
+    def step(self) -> None:
+        """Forward, both gradients, update."""
+        _, pullback = self.layer.forward(self.x)
+        _, grad = pullback(self.outputs)
+        parameters = self.net.parameters()
+        updates, self.state = self.optimizer.updates(parameters, grad[:2], self.state, 1)
+        for parameter, update in zip(parameters, updates, strict=True):
+            np.add(parameter.value, update, out=parameter.value)
 
     def event(self, method: Method) -> np.ndarray:
         """Rewire the layer as `train.step` does; return what was dropped."""

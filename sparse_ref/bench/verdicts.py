@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sparse_ref.bench.clock import Ratio, geometric_mean, ratio
 from sparse_ref.bench.contenders import BACKWARD, BOTH, FORWARD, WEIGHT_GRADIENT
 from sparse_ref.bench.crossing import Crossing, crossing
-from sparse_ref.bench.events import DENSE_GRADIENT, LOSS, RIGL_EVENT, SET_EVENT, STEP
+from sparse_ref.bench.events import DENSE_GRADIENT, RIGL_EVENT, SET_EVENT, STEP
 from sparse_ref.bench.peers import (
     OURS,
     ROWS,
@@ -151,13 +151,12 @@ def crossing_of(
 def _events(records, threads):
     here = {"part": "events", "threads": threads, "density": EVENT_DENSITY}
     here |= {"n_in": EVENT_SHAPE[0], "n_out": EVENT_SHAPE[1]}
-    names = (RIGL_EVENT, DENSE_GRADIENT, SET_EVENT, STEP, LOSS)
-    rigl, gradient, set_, step, loss = (seconds(records, what=name, **here) for name in names)
+    names = (RIGL_EVENT, DENSE_GRADIENT, SET_EVENT, STEP)
+    rigl, gradient, set_, step = (seconds(records, what=name, **here) for name in names)
     found = ratio(rigl, gradient) if rigl and gradient else None
     layer = f"{EVENT_SHAPE[0]}x{EVENT_SHAPE[1]} at density {EVENT_DENSITY:g}"
     yield _judged(f"RigL event, {layer}, over one dense gradient", threads, found, at_most=1.3)
-    steps = [whole - part for whole, part in zip(step or [], loss or [], strict=True)]
-    found = ratio(set_, steps) if set_ and steps and min(steps) > 0 else None
+    found = ratio(set_, step) if set_ and step else None
     yield _judged(f"SET event, {layer}, over one training step", threads, found, at_most=2.0)
 
 

@@ -1,6 +1,6 @@
 """One configured training, from seed to test accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -95,16 +95,34 @@ def input_degrees(net: Network) -> np.ndarray:
     return np.full(first.n_in, first.n_out)
 
 
-def warm_up(batch_size: int, dtype: str = "float32") -> None:
-    """Compile, or load from the cache, every kernel a run with this batch size will call.
+def warm_up(
+    batch_size: int,
+    dtype: str = "float32",
+    examples: int | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Compile, or load from the cache, every kernel a run will call.
 
-    So that the seconds a run reports are seconds of training. One tiny network sees a batch of each
-    size that a run evaluates or trains on.
+    So that the seconds a run reports are seconds of training. A tiny network sees what the run
+    will: whole batches, the last one of an epoch, and evaluations of any size.
+
+    Parameters
+    ----------
+    batch_size, dtype
+        Of the run.
+    examples : int, optional
+        Of an epoch; its last batch may be smaller than the others.
+    say : callable, optional
+        Told which part is under way.
     """
-    rng = np.random.default_rng(17)
-    for density in (0.5, None):
+    rng, rest = np.random.default_rng(17), (examples or batch_size) % batch_size
+    method, optimizer = RigL(every=1, stop=2), sgd(0.1, momentum=0.9, weight_decay=0.1)
+    jobs = [(0.5, batch_size), (0.5, rest or batch_size), (None, batch_size)]
+    for number, (density, n) in enumerate(jobs, start=1):
+        say(f"compiling kernels, part {number} of {len(jobs) + 1} (first run only)")
         net = mlp([6, 5, 3], density=density, rng=rng, dtype=dtype)
-        for n in {batch_size, 1, 10, 20, 40, 64}:
-            data = rng.random((n, 6)), rng.integers(0, 3, n)
-            method = RigL(every=1, stop=2)
-            fit(net, data, method=method, optimizer=sgd(0.1), epochs=1, batch_size=n, rng=rng)
+        data = rng.random((n, 6)), rng.integers(0, 3, n)
+        fit(net, data, method=method, optimizer=optimizer, epochs=1, batch_size=n, rng=rng)
+    say(f"compiling kernels, part {len(jobs) + 1} of {len(jobs) + 1} (first run only)")
+    for n in (1, 20, 40):  # one for each width of a tile
+        mlp([6, 3], density=0.5, rng=rng, dtype=dtype).predict(rng.random((n, 6)))
