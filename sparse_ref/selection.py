@@ -15,7 +15,8 @@ from scipy.sparse import csr_array
 from sparse_ref import csr, structure
 from sparse_ref.dense_gradient import scan
 
-BLOCK_ELEMENTS = 1 << 18  # numbers of dense gradient that exist at a time (1 MB in float32)
+BLOCK_ELEMENTS = 1 << 18  # numbers of dense gradient that exist at a time (1 MB in float32), or
+BLOCK_ROWS = 16  # so many rows if they are more: inputs are read anew for each block
 BRACKET = 1 << 12  # scores sampled to find about where the k-th largest is
 SAMPLE = 1 << 15  # gradients looked at before the first block, to guess where the k-th largest is
 SCATTER = 40503  # coprime to powers of two: spreads the sample over the columns
@@ -164,7 +165,7 @@ def largest_absent(
     freed : (n_drop,) int64, optional
         Slots to be dropped in the same event; their positions count as absent.
     block_elements : int
-        Most numbers of gradient to hold at a time (but at least one row).
+        Most numbers of gradient to hold at a time, but at least `BLOCK_ROWS` rows.
     """
     freed = NONE if freed is None else np.ascontiguousarray(freed)
     _require_count("largest_absent", k, math.prod(weight.shape) - weight.nnz + len(freed))
@@ -231,8 +232,7 @@ def _guess(shape, grad, k):
 def _blocks(shape, grad, block_elements):
     n_out, n_in = shape
     read = _block_reader(shape, grad)
-    rows = max(1, block_elements // max(1, n_in))
-    rows = rows // 4 * 4 or rows  # the kernel of the dense gradient takes four rows at a time
+    rows = max(BLOCK_ROWS, block_elements // max(1, n_in) // 4 * 4)  # its kernel takes rows by four
     for first in range(0, n_out, rows):
         yield first, read(first, min(first + rows, n_out))
 
