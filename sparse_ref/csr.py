@@ -118,9 +118,10 @@ def flat(weight: csr_array) -> np.ndarray:
 
 def positions_of(weight: csr_array, slots: np.ndarray) -> np.ndarray:
     """``(n,)`` int64 flat positions of the connections in `slots`, which ascend."""
-    out = np.empty(len(slots), np.int64)
     slots = np.ascontiguousarray(slots)
-    structure.positions_of(weight.indptr, slots, weight.indices, weight.shape[1], out)
+    require_within("positions_of", "slots", slots, 0, weight.nnz)
+    out, (indptr, indices, _) = np.empty(len(slots), np.int64), _contiguous(weight)
+    structure.positions_of(indptr, slots, indices, weight.shape[1], out)
     return out
 
 
@@ -152,14 +153,16 @@ def check(weight: csr_array, who: str = "check") -> csr_array:
             f"{who}: indptr[-1], indices and data must agree in length, got "
             f"{weight.indptr[-1]}, {len(weight.indices)} and {len(weight.data)}"
         )
-    if structure.first_disorder(weight.indptr, weight.indices, weight.shape[1]) >= 0:
+    indptr, indices, _ = _contiguous(weight)
+    if structure.first_disorder(indptr, indices, weight.shape[1]) >= 0:
         _refuse_disorder(weight, who)
     return weight
 
 
 def freeze(weight: csr_array) -> csr_array:
     """A weight on the same ``data`` whose pattern is read-only."""
-    return _frozen(weight.data, weight.indices.copy(), weight.indptr.copy(), weight.shape)
+    data = np.ascontiguousarray(weight.data)
+    return _frozen(data, weight.indices.copy(), weight.indptr.copy(), weight.shape)
 
 
 def apply(weight: csr_array, rewire: Rewire) -> tuple[csr_array, np.ndarray]:
@@ -188,7 +191,7 @@ def apply(weight: csr_array, rewire: Rewire) -> tuple[csr_array, np.ndarray]:
     kept[drop] = False
     n, index = weight.nnz - len(drop) + len(grow), weight.indices.dtype
     new = _moved(weight, drop, grow), tiles.empty(n, index), tiles.empty(n, weight.dtype)
-    old, source = (weight.indptr, weight.indices, weight.data), tiles.empty(n, np.int64)
+    old, source = _contiguous(weight), tiles.empty(n, np.int64)
     if structure.merge(old, kept, grow, values, weight.shape[1], new, source):
         _refuse_connected(weight, drop, grow)
     indptr, indices, data = new
@@ -230,8 +233,15 @@ def transpose_index(weight: csr_array) -> TransposedIndex:
     index = weight.indices.dtype
     sizes = weight.shape[1] + 1, weight.nnz, weight.nnz
     transposed = TransposedIndex(*(tiles.empty(size, index) for size in sizes))
-    structure.transpose(weight.indptr, weight.indices, *transposed)
+    indptr, indices, _ = _contiguous(weight)
+    structure.transpose(indptr, indices, *transposed)
     return transposed
+
+
+def _contiguous(weight):
+    """``(indptr, indices, data)`` as compiled loops need them; copies only of strided arrays."""
+    arrays = weight.indptr, weight.indices, weight.data
+    return tuple(np.ascontiguousarray(array) for array in arrays)
 
 
 def _moved(weight, drop, grow):

@@ -20,6 +20,7 @@ from sparse_ref.lanes import (
     lowest_bit,
     part,
     put,
+    splat,
     store,
 )
 from sparse_ref.work import TOGETHER, WIDTHS, ByWidth, first_at_least, portions
@@ -133,27 +134,27 @@ def _make_gradient_rows(width, together):
                     for j in range(fours if i < four_rows else left, right):
                         at_x = (t * n_in + j) * width
                         one = dot(d, load_rows(x, at_x, step_x, width, together))
-                        out[i, j] = one if new else out[i, j] + one
+                        out[i, j] = (0 if new else out[i, j]) + one
 
     return gradient_rows_tiles
 
 
 @njit(cache=True)
 def add_four_rows(out, here, n_in, sums, new):
-    """Four sums each into four rows of `out`: stored if they are the first, else added."""
-    if new:
-        store(out, here, part(sums, 0, 4))
-        store(out, here + n_in, part(sums, 4, 4))
-        store(out, here + 2 * n_in, part(sums, 8, 4))
-        store(out, here + 3 * n_in, part(sums, 12, 4))
-    else:
-        store(out, here, add(load(out, here, 4), part(sums, 0, 4)))
-        here += n_in
-        store(out, here, add(load(out, here, 4), part(sums, 4, 4)))
-        here += n_in
-        store(out, here, add(load(out, here, 4), part(sums, 8, 4)))
-        here += n_in
-        store(out, here, add(load(out, here, 4), part(sums, 12, 4)))
+    """Add four sums to each of four rows of `out`, or to zeros if they are `new`."""
+    add_row(out, here, part(sums, 0, 4), new)
+    add_row(out, here + n_in, part(sums, 4, 4), new)
+    add_row(out, here + 2 * n_in, part(sums, 8, 4), new)
+    add_row(out, here + 3 * n_in, part(sums, 12, 4), new)
+
+
+@njit(cache=True)
+def add_row(out, here, sums, new):
+    """Add sums to what is `here`, or to zeros: a sum of -0.0 becomes 0.0, as in `sddmm`."""
+    before = splat(out.dtype.type(0), 4)
+    if not new:
+        before = load(out, here, 4)
+    store(out, here, add(before, sums))
 
 
 _GRADIENT_ROWS = ByWidth(

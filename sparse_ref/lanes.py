@@ -132,12 +132,12 @@ def at_least(value, limit):
 
 def ones(bits):
     """How many bits are set."""
-    return bits.bit_count()
+    return int(bits).bit_count()
 
 
 def lowest_bit(bits):
     """The number of the lowest bit that is set."""
-    return (bits & -bits).bit_length() - 1
+    return int(bits & -bits).bit_length() - 1
 
 
 def total(a):

@@ -64,7 +64,7 @@ def _chosen(scores, k, others):
     if k == 0 or n == 0:
         return np.arange(n)
     if scores.dtype not in (np.float32, np.float64):
-        scores = scores.astype(np.float64)
+        scores = np.unique(scores, return_inverse=True)[1].astype(np.float64)  # ranks, exactly
     scores = np.ascontiguousarray(scores)
     threshold, ties = _threshold(scores, k)
     out = np.empty(n, np.int64)
@@ -134,7 +134,7 @@ def random_absent(
     freed : (n_drop,) int64, optional
         Slots to be dropped in the same event; their positions count as absent.
     """
-    freed = NONE if freed is None else np.ascontiguousarray(freed)
+    freed = NONE if freed is None else np.asarray(freed, np.int64)
     free = math.prod(weight.shape) - weight.nnz + len(freed)
     _require_count("random_absent", n, free)
     out, past = np.empty(n, np.int64), np.array([math.prod(weight.shape)])
@@ -159,7 +159,7 @@ def largest_absent(
     ----------
     weight : (n_out, n_in) csr_array
     grad : (n_out, n_in) array, or object with ``block(first, last) -> (last - first, n_in)``
-        Dense gradient, or its two factors (`LayerGrad`).
+        Dense gradient, or its two factors (`LayerGrad`). What ``block`` returns is used up.
     k : int
         0 ... number of absent connections.
     freed : (n_drop,) int64, optional
@@ -167,7 +167,7 @@ def largest_absent(
     block_elements : int
         Most numbers of gradient to hold at a time, but at least `BLOCK_ROWS` rows.
     """
-    freed = NONE if freed is None else np.ascontiguousarray(freed)
+    freed = NONE if freed is None else np.asarray(freed, np.int64)
     _require_count("largest_absent", k, math.prod(weight.shape) - weight.nnz + len(freed))
     if k == 0:
         return NONE
@@ -226,6 +226,8 @@ def _guess(shape, grad, k):
         return NOTHING
     stride, number = positions // SAMPLE, np.arange(SAMPLE)
     scores = np.abs(grad.at(number * stride + number * SCATTER % stride))
+    if np.isnan(scores).any():
+        return NOTHING  # the stream will say where
     return np.partition(scores, SAMPLE - rank)[SAMPLE - rank]
 
 
@@ -234,15 +236,16 @@ def _blocks(shape, grad, block_elements):
     read = _block_reader(shape, grad)
     rows = max(BLOCK_ROWS, block_elements // max(1, n_in) // 4 * 4)  # its kernel takes rows by four
     for first in range(0, n_out, rows):
-        yield first, read(first, min(first + rows, n_out))
+        block = read(first, min(first + rows, n_out))
+        if block.dtype not in (np.float32, np.float64):
+            raise TypeError(f"largest_absent: grad must be float32 or float64, got {block.dtype}")
+        yield first, block
 
 
 def _block_reader(shape, grad):
     if hasattr(grad, "block"):
         return grad.block
     grad = np.asarray(grad)
-    if not np.issubdtype(grad.dtype, np.floating):
-        raise TypeError(f"largest_absent: grad must hold floats, got {grad.dtype}")
     if grad.shape != shape:
         raise ValueError(f"largest_absent: grad must have the shape {shape}, got {grad.shape}")
     return lambda first, last: np.array(grad[first:last], order="C")

@@ -60,6 +60,32 @@ def lane_total(a):
     return halve(sums)
 
 
+def paired_dot(d, x):
+    """Sum of products of two rows (tiles, width): two tiles a `lane_dot`, the last alone if odd."""
+    total = d.dtype.type(0)
+    for t in range(0, len(d), 2):
+        total = total + lane_dot(np.concatenate(d[t : t + 2]), np.concatenate(x[t : t + 2]))
+    return total
+
+
+def tile_total(d):
+    """Sum of a row (tiles, width): a `lane_total` a tile, added in order."""
+    total = d.dtype.type(0)
+    for tile in d:
+        total = total + lane_total(tile)
+    return total
+
+
+def exceeding(block, start, kept, threshold):
+    """Positions from `start` on, not kept, where not |g| <= threshold (any if < 0), and |g|."""
+    found = [
+        (start + k, abs(g))
+        for k, g in enumerate(block)
+        if start + k not in kept and (threshold < 0 or not abs(g) <= threshold)
+    ]
+    return [p for p, _ in found], [g for _, g in found]
+
+
 def positions(present):
     """Flat positions of the connections of a boolean (n_out, n_in), row after row."""
     n_out, n_in = present.shape
@@ -110,7 +136,8 @@ def smallest(scores, k):
 
 def absent(present, freed=()):
     """Flat positions that are not connected, or whose slot is freed."""
-    taken = [p for slot, p in enumerate(positions(present)) if slot not in freed]
+    freed = set(freed)
+    taken = {p for slot, p in enumerate(positions(present)) if slot not in freed}
     return [p for p in range(present.size) if p not in taken]
 
 

@@ -219,6 +219,28 @@ def test_from_positions_refuses_fractions_of_positions():
         csr.from_positions((2, 3), np.array([0.0, 1.5]), np.ones(2))
 
 
+# positions_of -------------------------------------------------------------------------------------
+
+
+@given(layer=layers(), data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_positions_of_some_slots(layer, data):
+    every = naive.positions(layer[1])
+    slots = sorted(data.draw(st.sets(st.integers(0, len(every) - 1)))) if every else []
+    comp = csr.positions_of(csr.from_dense(*layer), np.array(slots, np.int64))
+    assert [every[slot] for slot in slots] == comp.tolist()
+    assert comp.dtype == np.int64
+
+
+def test_positions_of_slots_that_are_not_contiguous():
+    assert csr.positions_of(hand_weight(), np.arange(5)[::2]).tolist() == [1, 6, 12]
+
+
+def test_positions_of_int32_slots_beyond_2_to_31():
+    weight = csr.from_positions((60000, 60000), np.array([7, 2**31 + 5]), np.ones(2))
+    assert csr.positions_of(weight, np.array([1], np.int32)).tolist() == [2**31 + 5]
+
+
 # Index arrays -------------------------------------------------------------------------------------
 
 
@@ -340,6 +362,25 @@ def test_check_refuses_too_few_pointers():
 def test_freeze_shares_the_values():
     weight = loose()
     assert np.shares_memory(csr.freeze(weight).data, weight.data)
+
+
+def test_freeze_leaves_the_arrays_of_the_caller_writeable():
+    # SciPy keeps the arrays it is given; freezing these would freeze what the user still works on.
+    indptr, indices = np.array([0, 1, 2], np.int32), np.array([0, 1], np.int32)
+    weight = csr_array((np.ones(2), indices, indptr), shape=(2, 3))
+    frozen = csr.freeze(weight)
+    indptr[:], indices[:] = (0, 0, 0), 2
+    assert (frozen.indptr.tolist(), frozen.indices.tolist()) == ([0, 1, 2], [0, 1])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_from_positions_and_apply_do_not_share_the_callers_positions(dtype):
+    positions, grow = np.array([1, 2], dtype), np.array([0], dtype)
+    weight = csr.from_positions((1, 4), positions, np.ones(2))
+    new, _ = csr.apply(weight, Rewire(np.array([1]), grow, np.ones(1)))
+    positions[:], grow[:] = 3, 3
+    assert csr.flat(weight).tolist() == [1, 2]
+    assert csr.flat(new).tolist() == [0, 1]
 
 
 def test_freeze_makes_the_pattern_read_only_and_leaves_the_original_alone():
@@ -501,6 +542,93 @@ def test_a_refused_rewire_changes_nothing(change):
     assert before == (weight.data.tobytes(), weight.indices.tobytes(), weight.indptr.tobytes())
 
 
+@st.composite
+def wide_events(draw):
+    """As `events`, with more rows than threads take at a time, and rows of any density."""
+    shape = draw(st.tuples(st.integers(1, 200), st.integers(1, 12)))
+    rng = np.random.default_rng(draw(st.integers(2, 10**6)))
+    present = rng.random(shape) < rng.choice([0.0, 0.0, 0.5, 1.0], shape[0])[:, None]
+    dense = np.where(present, rng.standard_normal(shape), 0)
+    drop = np.flatnonzero(rng.random(present.sum()) < draw(st.sampled_from([0.0, 0.3, 1.0])))
+    free = np.array(naive.absent(present, drop.tolist()), np.int64)
+    grow = free[rng.random(len(free)) < draw(st.sampled_from([0.0, 0.3, 1.0]))]
+    return dense, present, Rewire(drop, grow, rng.standard_normal(len(grow)))
+
+
+@given(event=wide_events())
+@settings(deadline=None, max_examples=60)
+def test_apply_drops_and_grows_in_many_rows(event):
+    dense, present, change = event
+    new = dense.reshape(-1).copy()
+    new[np.flatnonzero(present)[change.drop]] = np.nan
+    new[change.grow] = change.values
+    pattern = present.copy().reshape(-1)
+    pattern[np.flatnonzero(present)[change.drop]] = False
+    pattern[change.grow] = True
+    origin = np.full(dense.size, -1)
+    origin[np.flatnonzero(present)] = np.arange(present.sum())
+    origin[change.grow] = -1
+    comp, source = csr.apply(csr.from_dense(dense, present), change)
+    csr.check(comp)
+    assert csr.flat(comp).tolist() == np.flatnonzero(pattern).tolist()
+    assert comp.data.tobytes() == new[pattern].tobytes()
+    assert source.tolist() == origin[pattern].tolist()
+
+
+@given(event=wide_events(), data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_apply_names_the_first_position_that_is_taken(event, data):
+    dense, present, change = event
+    kept = np.delete(np.flatnonzero(present), change.drop)
+    if len(kept) == 0:
+        return
+    taken = sorted(data.draw(st.sets(st.sampled_from(kept.tolist()), min_size=1, max_size=3)))
+    grow = np.union1d(change.grow, taken).astype(np.int64)
+    row, column = divmod(taken[0], dense.shape[1])
+    place = f"(row {row}, column {column})"
+    with refuses(ValueError, f"apply: grow position {taken[0]} is already connected {place}"):
+        csr.apply(csr.from_dense(dense, present), Rewire(change.drop, grow, np.zeros(len(grow))))
+
+
+def strided(array):
+    """The same numbers, each second in memory."""
+    return np.repeat(array, 2)[::2]
+
+
+@pytest.mark.parametrize("part", ["data", "indices", "indptr"])
+def test_arrays_of_a_weight_need_not_be_contiguous(part):
+    # SciPy keeps the arrays it is given, and nothing says that they must be.
+    weight = loose()
+    setattr(weight, part, strided(getattr(weight, part)))
+    assert csr.flat(csr.check(weight)).tolist() == [0, 4]
+    new, source = csr.apply(weight, rewire([0], [1, 2], [5.0, 6.0]))
+    assert csr.flat(new).tolist() == [1, 2, 4]
+    assert (new.data.tolist(), source.tolist()) == ([5, 6, 2], [-1, -1, 1])
+    assert csr.transpose_index(csr.freeze(weight)).rows.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_apply_takes_indices_of_either_width(index):
+    weight = loose()
+    weight.indices, weight.indptr = weight.indices.astype(index), weight.indptr.astype(index)
+    new, _ = csr.apply(weight, rewire([0], [1, 2], [5.0, 6.0]))
+    assert csr.flat(new).tolist() == [1, 2, 4]
+    assert csr.transpose_index(weight).slots.tolist() == [0, 1]
+
+
+def test_lists_make_a_change():
+    new, source = csr.apply(hand_weight(), Rewire([2, 4], [3, 10], [1.0, 2.0]))
+    assert csr.flat(new).tolist() == [1, 3, 4, 7, 10]
+    assert source.tolist() == [0, -1, 1, 3, -1]
+
+
+def test_slots_and_positions_need_not_be_contiguous():
+    change = rewire([2, 4], [3, 10], [1.0, 2.0])
+    new, _ = csr.apply(hand_weight(), Rewire(*map(strided, change)))
+    assert csr.flat(new).tolist() == [1, 3, 4, 7, 10]
+    assert new.data.tolist() == [5, 1, 0, 0, 2]
+
+
 # carry --------------------------------------------------------------------------------------------
 
 
@@ -535,6 +663,15 @@ def test_carry_refuses_a_source_of_another_weight(slot):
     rule = "source (-1: grown, else a slot of 2) must be in [-1, 2)"
     with refuses(ValueError, f"carry: {rule}, got {slot}"):
         csr.carry(np.ones(2), np.array([0, slot]))
+
+
+def test_carry_from_nothing_has_grown_connections_only():
+    assert csr.carry(np.empty(0), np.full(3, -1), grown=4.0).tolist() == [4, 4, 4]
+
+
+def test_carry_reads_arrays_that_are_not_contiguous():
+    old, source = strided(np.array([5.0, 6.0, 7.0])), strided(np.array([2, -1, 0]))
+    assert csr.carry(old, source).tolist() == [7, 0, 5]
 
 
 # transpose_index ----------------------------------------------------------------------------------

@@ -89,6 +89,29 @@ def test_empty_has_the_shape_and_dtype_asked_for(shape, dtype):
     assert (array.shape, array.dtype, array.flags.c_contiguous) == (shape, dtype, True)
 
 
+@every_dtype
+@pytest.mark.parametrize("n", [0, 1, 17, np.int64(5)])
+def test_empty_takes_a_number_for_a_shape(n, dtype):
+    array = tiles.empty(n, dtype)
+    assert (array.shape, array.dtype) == ((n,), dtype)
+    assert n == 0 or array.ctypes.data % 64 == 0
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.int32, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(3, 5, 16), (7,), (0, 4)])
+def test_empty_like_has_the_shape_and_dtype_of_another(shape, dtype):
+    other = np.zeros(shape, dtype)
+    array = tiles.empty_like(other)
+    assert (array.shape, array.dtype) == (shape, dtype)
+    assert array.size == 0 or array.ctypes.data % 64 == 0
+    assert not np.shares_memory(array, other)
+
+
+def test_empty_like_follows_rows_whatever_the_other_does():
+    # The kernels read row after row; NumPy's own empty_like would keep the columns together.
+    assert tiles.empty_like(np.asfortranarray(np.ones((3, 5)))).flags.c_contiguous
+
+
 def test_empty_arrays_do_not_share_memory():
     assert not np.shares_memory(tiles.empty((5, 3), np.float32), tiles.empty((5, 3), np.float32))
 

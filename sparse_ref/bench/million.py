@@ -221,6 +221,12 @@ def _in_own_process(name, task, say):
     theirs.close()
     try:
         return _listen(name, ours, say)
+    except EOFError:
+        process.join()
+        raise RuntimeError(
+            f"million: the process that trained {name} ended with code {process.exitcode} "
+            "before it had a result (a negative code is the signal that killed it)"
+        ) from None
     finally:
         process.terminate()
         process.join()
@@ -232,10 +238,7 @@ def _listen(name, connection, say):
         if not connection.poll(HEARTBEAT):
             say(f"{name}: still at it, {time.perf_counter() - began:.0f} s")
             continue
-        try:
-            kind, message = connection.recv()
-        except EOFError:
-            raise RuntimeError(f"million: the process that trained {name} died") from None
+        kind, message = connection.recv()
         if kind == "result":
             return message
         say(message)

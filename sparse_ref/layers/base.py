@@ -76,23 +76,30 @@ class LayerGrad(NamedTuple):
             raise ValueError(
                 f"LayerGrad: rows must be in order and in [0, {n_out}], got {first} to {last}"
             )
-        n_tiles, n_in, width = self.inputs.shape
+        delta, inputs = self._factors()
+        out = tiles.empty((last - first, inputs.shape[1]), inputs.dtype)
+        gradient_rows(first, delta, inputs, out)
+        return out
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """The dense gradient at flat `positions`, ascending and unique; the bits of `block`."""
+        delta, inputs = self._factors()
+        shape = delta.shape[1], inputs.shape[1]
+        where = csr.from_positions(shape, positions, np.zeros(len(positions), inputs.dtype))
+        sddmm(where.indptr, where.indices, delta, inputs, where.data)
+        return where.data
+
+    def _factors(self):
+        """Both factors, contiguous; kernels read what they are told is there."""
+        n_tiles, _, width = self.inputs.shape
+        n_out = self.delta.shape[1]
         if self.delta.shape != (n_tiles, n_out, width):
             raise ValueError(
                 "LayerGrad: delta must have the tiles and width of inputs, got shapes "
                 f"{self.delta.shape} and {self.inputs.shape}"
             )
         delta = check_tiles("LayerGrad", self.delta, n_out, self.inputs.dtype)
-        out = tiles.empty((last - first, n_in), self.inputs.dtype)
-        gradient_rows(first, delta, np.ascontiguousarray(self.inputs), out)
-        return out
-
-    def at(self, positions: np.ndarray) -> np.ndarray:
-        """The dense gradient at flat `positions`, ascending and unique; the bits of `block`."""
-        shape = self.delta.shape[1], self.inputs.shape[1]
-        where = csr.from_positions(shape, positions, np.zeros(len(positions), self.inputs.dtype))
-        sddmm(where.indptr, where.indices, self.delta, self.inputs, where.data)
-        return where.data
+        return delta, np.ascontiguousarray(self.inputs)
 
 
 def check_tiles(who: str, x: np.ndarray, features: int, dtype: np.dtype) -> np.ndarray:
