@@ -60,23 +60,24 @@ class _Pool:
     def take(self, n_bytes: int) -> np.ndarray:
         """An aligned buffer of `n_bytes` that is nobody's."""
         with self._lock:
-            free = self._free(self._buffers.setdefault(n_bytes, []))
-            if not free:
+            buffers = self._buffers.get(n_bytes, ())
+            free = next(self._free(buffers), None)
+            if free is None:
                 self._forget_idle()
                 buffers = self._buffers.setdefault(n_bytes, [])
                 buffers.append(np.empty(n_bytes + ALIGNMENT, np.uint8))
-                free = [len(buffers) - 1]
-            return _aligned(self._buffers[n_bytes][free[0]], n_bytes)
+                free = len(buffers) - 1
+            return _aligned(buffers[free], n_bytes)
 
     def _references(self, buffers, k):
         return sys.getrefcount(buffers[k])
 
     def _free(self, buffers):
-        return [k for k in range(len(buffers)) if self._references(buffers, k) == self._alone]
+        return (k for k in range(len(buffers)) if self._references(buffers, k) == self._alone)
 
     def _forget_idle(self):
         """Before the pool grows, let go of all that lies idle if that is more than `IDLE_BYTES`."""
-        idle = {size: self._free(group) for size, group in self._buffers.items()}
+        idle = {size: list(self._free(group)) for size, group in self._buffers.items()}
         if sum(size * len(free) for size, free in idle.items()) <= IDLE_BYTES:
             return
         for size, free in idle.items():
@@ -86,7 +87,7 @@ class _Pool:
 
 
 def _aligned(raw, n_bytes):
-    start = -raw.ctypes.data % ALIGNMENT
+    start = -raw.__array_interface__["data"][0] % ALIGNMENT
     return raw[start : start + n_bytes]
 
 

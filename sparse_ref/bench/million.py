@@ -93,7 +93,7 @@ def run(
         "neurons": sum(sizes),
         "positions": positions,
         "dense_bytes": positions * item,
-        "gradient_block_bytes": max(selection.BLOCK_ELEMENTS, *sizes[:-1]) * item,
+        "gradient_block_bytes": max(_block(*pair) for pair in itertools.pairwise(sizes)) * item,
         "methods": {name: train_one(name, task, say) for name in methods},
     }
 
@@ -161,6 +161,12 @@ def table(result: dict[str, Any]) -> str:
         )
         lines.append("  ".join([first, *others]).rstrip())
     return "\n".join(lines)
+
+
+def _block(n_in, n_out):
+    """Most numbers of a layer's dense gradient that `selection` holds at a time."""
+    whole, rows = n_in * n_out, min(n_out, selection.BLOCK_ROWS)
+    return min(whole, max(selection.BLOCK_ELEMENTS, rows * n_in))
 
 
 def _network(task, rng):
