@@ -18,7 +18,8 @@ from sparse_ref.dense_gradient import scan
 BLOCK_ELEMENTS = 1 << 18  # numbers of dense gradient that exist at a time (1 MB in float32), or
 BLOCK_ROWS = 16  # so many rows if they are more: inputs are read anew for each block
 BRACKET = 1 << 12  # scores sampled to find about where the k-th largest is
-SAMPLE = 1 << 15  # gradients looked at before the first block, to guess where the k-th largest is
+SAMPLE = 1 << 15  # gradients looked at before the first block, to guess where the k-th largest is;
+SAMPLED_ABOVE, MOST_SAMPLED = 64, 1 << 21  # more where so many would not lie above it, to a limit
 SCATTER = 40503  # coprime to powers of two: spreads the sample over the columns
 NOTHING = -1.0  # a threshold that every score exceeds
 NONE = np.empty(0, np.int64)
@@ -153,7 +154,8 @@ def largest_absent(
 ) -> np.ndarray:
     """Flat positions of the `k` absent connections with the largest ``|grad|``, ascending.
 
-    Reads the gradient in blocks of rows; holds at most one block and k candidates beside it.
+    Reads the gradient in blocks of rows. Beside one block it holds k candidates, and of the block
+    those that may be among them; when they come to k and a quarter of a block, the k largest stay.
 
     Parameters
     ----------
@@ -220,15 +222,16 @@ def _guess(shape, grad, k):
     from a sample that is spread over the layer and is the same in every run.
     """
     positions = math.prod(shape)
-    expected = SAMPLE * k / positions
+    n = max(SAMPLE, min(SAMPLED_ABOVE * positions // k, 4 * k, MOST_SAMPLED))
+    expected = n * k / positions
     rank = int(expected + 4 * math.sqrt(expected)) + 8  # four standard deviations on the safe side
-    if positions < 8 * SAMPLE or rank >= SAMPLE or not hasattr(grad, "at"):
+    if positions < 8 * n or rank >= n or not hasattr(grad, "at"):
         return NOTHING
-    stride, number = positions // SAMPLE, np.arange(SAMPLE)
+    stride, number = positions // n, np.arange(n)
     scores = np.abs(grad.at(number * stride + number * SCATTER % stride))
     if np.isnan(scores).any():
         return NOTHING  # the stream will say where
-    return np.partition(scores, SAMPLE - rank)[SAMPLE - rank]
+    return np.partition(scores, n - rank)[n - rank]
 
 
 def _blocks(shape, grad, block_elements):
