@@ -16,6 +16,7 @@ from scipy.sparse import csr_array, issparse
 from sparse_ref import structure, tiles
 from sparse_ref.csr_checks import (
     integers,
+    refuse_disorder,
     require_ascending,
     require_float,
     require_matrix,
@@ -120,9 +121,18 @@ def positions_of(weight: csr_array, slots: np.ndarray) -> np.ndarray:
     """``(n,)`` int64 flat positions of the connections in `slots`, which ascend."""
     slots = np.ascontiguousarray(slots)
     require_within("positions_of", "slots", slots, 0, weight.nnz)
-    out, (indptr, indices, _) = np.empty(len(slots), np.int64), _contiguous(weight)
+    out, (indptr, indices, _) = tiles.empty(len(slots), np.int64), _contiguous(weight)
     structure.positions_of(indptr, slots, indices, weight.shape[1], out)
     return out
+
+
+def positions_without(weight: csr_array, slots: np.ndarray) -> np.ndarray:
+    """``(nnz - n,)`` int64 flat positions of all connections but those in `slots`; ascending."""
+    kept = np.ones(weight.nnz, bool)
+    kept[slots] = False
+    out, (indptr, indices, _) = tiles.empty(weight.nnz + 1, np.int64), _contiguous(weight)
+    structure.positions_kept(indptr, indices, kept, weight.shape[1], out)
+    return out[: weight.nnz - len(slots)]
 
 
 def check(weight: csr_array, who: str = "check") -> csr_array:
@@ -155,7 +165,7 @@ def check(weight: csr_array, who: str = "check") -> csr_array:
         )
     indptr, indices, _ = _contiguous(weight)
     if structure.first_disorder(indptr, indices, weight.shape[1]) >= 0:
-        _refuse_disorder(weight, who)
+        refuse_disorder(weight, who)
     return weight
 
 
@@ -272,13 +282,6 @@ def _refuse_connected(weight, drop, grow):
     raise ValueError(
         f"apply: grow position {taken[0]} is already connected (row {row}, column {column})"
     )
-
-
-def _refuse_disorder(weight, who):
-    require_within(who, "column indices", weight.indices, 0, weight.shape[1])
-    rows = np.repeat(np.arange(weight.shape[0], dtype=np.int64), np.diff(weight.indptr))
-    positions = rows * weight.shape[1] + weight.indices
-    require_ascending(who, "connections (row * n_in + column)", positions, math.prod(weight.shape))
 
 
 def _checked(weight, rewire):

@@ -1,5 +1,7 @@
 """What `sparse_ref.csr` refuses, and in which words."""
 
+import math
+
 import numpy as np
 
 
@@ -42,3 +44,11 @@ def require_float(who, name, dtype):
     """Refuse another dtype than float32 and float64."""
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"{who}: {name} must be float32 or float64, got {dtype}")
+
+
+def refuse_disorder(weight, who):
+    """Name the first connection that is out of range or out of order."""
+    require_within(who, "column indices", weight.indices, 0, weight.shape[1])
+    rows = np.repeat(np.arange(weight.shape[0], dtype=np.int64), np.diff(weight.indptr))
+    positions = rows * weight.shape[1] + weight.indices
+    require_ascending(who, "connections (row * n_in + column)", positions, math.prod(weight.shape))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from sparse_ref import csr, structure
+from sparse_ref import csr, structure, tiles
 from sparse_ref.dense_gradient import scan
 
 BLOCK_ELEMENTS = 1 << 18  # numbers of dense gradient that exist at a time (1 MB in float32), or
@@ -68,7 +68,7 @@ def _chosen(scores, k, others):
         scores = np.unique(scores, return_inverse=True)[1].astype(np.float64)  # ranks, exactly
     scores = np.ascontiguousarray(scores)
     threshold, ties = _threshold(scores, k)
-    out = np.empty(n, np.int64)
+    out = tiles.empty(n, np.int64)
     structure.choose(scores, threshold, ties, not others, out)
     return out
 
@@ -139,7 +139,7 @@ def random_absent(
     free = math.prod(weight.shape) - weight.nnz + len(freed)
     _require_count("random_absent", n, free)
     out, past = np.empty(n, np.int64), np.array([math.prod(weight.shape)])
-    kept = csr.positions_of(weight, _all_but(freed, weight.nnz))
+    kept = csr.positions_without(weight, freed)
     ranks = random_ranks(free, n, rng)
     structure.absent(np.concatenate([kept, past]), np.concatenate([ranks, past]), out)
     return out
@@ -173,7 +173,7 @@ def largest_absent(
     _require_count("largest_absent", k, math.prod(weight.shape) - weight.nnz + len(freed))
     if k == 0:
         return NONE
-    kept = csr.positions_of(weight, _all_but(freed, weight.nnz))
+    kept = csr.positions_without(weight, freed)
     for threshold in (_guess(weight.shape, grad, k), NOTHING):
         candidates = _Largest(k, threshold)
         for first, block in _blocks(weight.shape, grad, block_elements):

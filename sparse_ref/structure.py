@@ -40,6 +40,16 @@ def positions_of(indptr, slots, indices, n_in, out):
             put(out, m, row * n_in + at(indices, slot))
 
 
+@njit(cache=True)
+def positions_kept(indptr, indices, kept, n_in, out):
+    """Flat positions of the slots that are `kept` (nnz,) bool; `out` has room for one more."""
+    n = 0
+    for i in range(indptr.size - 1):
+        for k in range(at(indptr, i), at(indptr, i + 1)):
+            put(out, n, i * n_in + at(indices, k))
+            n += at(kept, k)
+
+
 @njit(parallel=True, cache=True)
 def merge(old, kept, grow, values, n_in, new, source):
     """The slots of `old` that are `kept` (nnz,) bool, and the positions `grow`, in order.

@@ -10,6 +10,7 @@ Memory is what NumPy allocated, from `tracemalloc`: weights, patterns, momentum,
 activations and all that is temporary.
 """
 
+import contextlib
 import itertools
 import os
 import time
@@ -149,21 +150,33 @@ def bytes_per_connection(
         (activations, biases) falls out.
     """
     half = connections // 2
-    make(half)()  # compiles, and fills the pool of activations for both
+    make(half)()  # compiles
     few, many = _peak(make, half), _peak(make, connections)
     return (many - few) / (connections - half)
 
 
-def _peak(make, connections):
+@contextlib.contextmanager
+def _tracing() -> Iterator[None]:
+    """Every array is counted, those from the pool of buffers too.
+
+    Buffers that lie idle in the pool were allocated before and would not be, so it begins anew.
+    """
+    pool, tiles._pool = tiles._pool, tiles._Pool()
     tracemalloc.start()
     try:
+        yield
+    finally:
+        tracemalloc.stop()
+        tiles._pool = pool
+
+
+def _peak(make, connections):
+    with _tracing():
         step = make(connections)
         tracemalloc.reset_peak()
         for _ in range(3):
             step()
         return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def _layer_step(connections, n=2000):
@@ -209,8 +222,7 @@ def _point(n, names, settings, say):
 
 def _traced(n, names):
     """The work, the most bytes that lived during each action, and the seconds each took."""
-    tracemalloc.start()
-    try:
+    with _tracing():
         work, peaks, took = Work(n), {}, {}
         for name in names:
             tracemalloc.reset_peak()
@@ -219,8 +231,6 @@ def _traced(n, names):
             took[name] = time.perf_counter() - began
             peaks[name] = tracemalloc.get_traced_memory()[1]
         return work, peaks, took
-    finally:
-        tracemalloc.stop()
 
 
 def _fits(last, n, say):
