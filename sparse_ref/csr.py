@@ -250,8 +250,7 @@ def transpose_index(weight: csr_array) -> TransposedIndex:
 
 def _contiguous(weight):
     """``(indptr, indices, data)`` as compiled loops need them; copies only of strided arrays."""
-    arrays = weight.indptr, weight.indices, weight.data
-    return tuple(np.ascontiguousarray(array) for array in arrays)
+    return tuple(map(np.ascontiguousarray, (weight.indptr, weight.indices, weight.data)))
 
 
 def _moved(weight, drop, grow):
