@@ -107,19 +107,20 @@ def _bracket(scores, k):
 def random_ranks(population: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """`n` different integers of ``0 ... population - 1``, ascending, every subset equally likely.
 
-    Draws with replacement and draws anew for those that came twice, so time and memory are O(n)
-    however large the population (NumPy's ``choice`` lists the population when n is a large part of
-    it); above one half it draws those left out.
+    Draws somewhat more with replacement, drops those that came twice and a random few that are too
+    many, so time and memory are O(n) however large the population (NumPy's ``choice`` lists the
+    population when n is a large part of it); above one half it draws those left out.
     """
     _require_count("random_ranks", n, population)
     if n > population // 2:
         return _all_but(random_ranks(population, population - n, rng), population)
-    drawn = _distinct(rng.integers(0, population, size=n), population)
+    drawn = NONE
     while len(drawn) < n:
-        more = _distinct(rng.integers(0, population, size=n - len(drawn)), population)
-        new = more[~meet(more, drawn)[0]]
-        drawn = np.insert(drawn, np.searchsorted(drawn, new), new)
-    return drawn
+        missing = n - len(drawn)
+        more = rng.integers(0, population, size=missing + 2 * n * missing // (3 * population) + 8)
+        drawn = _distinct(np.concatenate([drawn, more]), population)
+    surplus = rng.choice(len(drawn), len(drawn) - n, replace=False, shuffle=False)
+    return drawn[_all_but(surplus, len(drawn))]
 
 
 def random_absent(
