@@ -286,6 +286,6 @@ def meet(some: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _distinct(values, population):
     """Sorted, each once."""
-    ordered, ends = np.empty_like(values), np.empty(len(values) // 2 + 1, np.int64)
+    ordered, ends = np.empty_like(values), np.empty(len(values) + 1, np.int64)
     structure.sort_spread(values, population, ends, ordered)
     return ordered[np.diff(ordered, prepend=-1) > 0]

@@ -19,6 +19,9 @@ from threadpoolctl import threadpool_limits
 Call = Callable[[], object]
 
 SETTLE_SECONDS = 0.005  # how long another library's idle threads may spin before they sleep
+# OpenBLAS's spin for some 2^26 cycles: NumPy and scikit-learn. Until they sleep, two threads of the
+# next contender share one core, and the scheduler may leave them there.
+BLAS_REST = 0.1  # seconds
 
 
 class Ratio(NamedTuple):
@@ -36,6 +39,7 @@ def interleaved(
     *,
     warm_up: Mapping[str, Call] | None = None,
     prepare: Mapping[str, Call] | None = None,
+    rest: float = 0.0,
 ) -> dict[str, list[float]]:
     """Seconds per call of every contender, one figure a round.
 
@@ -50,6 +54,8 @@ def interleaved(
         Called untimed in place of the contender itself, where its call is too long to waste one.
     prepare : name -> function, optional
         Called untimed before each of the contender's calls: sets back what the call changes.
+    rest : float
+        Seconds of sleep before each turn, so that everybody's threads have gone to sleep.
 
     Notes
     -----
@@ -67,6 +73,7 @@ def interleaved(
         for number in range(rounds):
             first = number % len(names)
             for name in names[first:] + names[:first]:
+                time.sleep(rest)
                 _settle(warm[name], ready[name])
                 taken[name].append(_turn(contenders[name], ready[name], repeats[name]))
     return taken

@@ -55,6 +55,7 @@ def measure(settings: Settings, say: Callable[[str], None]) -> Iterator[Record]:
                 settings.rounds,
                 settings.seconds,
                 prepare={RIGL_EVENT: layer.restore, SET_EVENT: layer.restore, STEP: layer.restore},
+                rest=clock.BLAS_REST,
             )
         for what, seconds in taken.items():
             who = BLAS if what == DENSE_GRADIENT else OURS

@@ -99,10 +99,12 @@ def network(sizes: tuple[int, ...]) -> Network:
 
 def _timed(trainers, settings):
     steps = {who: trainer.step for who, trainer in trainers.items()}
-    yield "step", clock.interleaved(steps, settings.rounds, settings.seconds)
+    rest = clock.BLAS_REST
+    yield "step", clock.interleaved(steps, settings.rounds, settings.seconds, rest=rest)
     epochs = {who: trainer.epoch for who, trainer in trainers.items()}
     warm_up = {who: trainer.warm_up for who, trainer in trainers.items()}
-    yield "epoch", clock.interleaved(epochs, settings.rounds_of_epochs, 0.0, warm_up=warm_up)
+    rounds = settings.rounds_of_epochs
+    yield "epoch", clock.interleaved(epochs, rounds, 0.0, warm_up=warm_up, rest=rest)
 
 
 def _trainers(net, images, peers):
