@@ -30,6 +30,7 @@ class Rewire(NamedTuple):
     drop: np.ndarray  # (n_drop,) int64, slots of the old weight, ascending, unique
     grow: np.ndarray  # (n_grow,) int64, flat positions, ascending, unique, absent after the drop
     values: np.ndarray  # (n_grow,) starting weights
+    momentum: np.ndarray | None = None  # (n_grow,) the optimizer's first buffer there; None: 0
 
 
 class TransposedIndex(NamedTuple):

@@ -14,6 +14,7 @@ from sparse_ref.losses import LOSSES
 from sparse_ref.methods.base import Method, Run
 from sparse_ref.network import PREDICT_BATCH, Network
 from sparse_ref.optim import Optimizer, OptimizerState
+from sparse_ref.train_checks import check_kinds, check_positive, checked_data
 
 Callback = Callable[[Network, Epoch, History], None]
 
@@ -83,11 +84,11 @@ def fit(
     FloatingPointError
         The loss or the weights would no longer be finite. The network keeps its last weights.
     """
-    x, y = _checked_data(net, data, "fit: data")
-    held_out = None if validation is None else _checked_data(net, validation, "fit: validation")
-    _check_positive(epochs=epochs, batch_size=batch_size)
-    _check_kinds(rng=(rng, np.random.Generator), method=(method, Method))
-    _check_kinds(optimizer=(optimizer, Optimizer))
+    x, y = checked_data(net, data, "fit: data")
+    held_out = None if validation is None else checked_data(net, validation, "fit: validation")
+    check_positive(epochs=epochs, batch_size=batch_size)
+    check_kinds(rng=(rng, np.random.Generator), method=(method, Method))
+    check_kinds(optimizer=(optimizer, Optimizer))
     order_rng, noise_rng, method_rng = rng.spawn(3)
     steps_per_epoch = -(-len(x) // batch_size)
     bound = method.bind(Run(steps_per_epoch, steps_per_epoch * epochs))
@@ -111,11 +112,13 @@ def start(
     method_rng: np.random.Generator,
 ) -> Training:
     """A training at step 0."""
+    state = method.init(net, method_rng)
+    _leave_out(net, method, state)
     return Training(
         method=method,
         optimizer=optimizer,
         optimizer_state=optimizer.init(net.parameters()),
-        method_state=method.init(net, method_rng),
+        method_state=state,
         noise_rngs=noise_rng.spawn(len(net.layers)),
         method_rng=method_rng,
         history=History(),
@@ -165,7 +168,7 @@ def evaluate(net: Network, data: tuple[np.ndarray, np.ndarray]) -> Evaluation:
     >>> evaluate(net, (np.eye(2), np.array([0, 2]))).accuracy in (0.0, 0.5, 1.0)
     True
     """
-    x, y = _checked_data(net, data, "evaluate: data")
+    x, y = checked_data(net, data, "evaluate: data")
     return _evaluate(net, x, y)
 
 
@@ -198,10 +201,24 @@ def _update(net, grads, training, kept):
         updates, training.optimizer_state = training.optimizer.updates(
             parameters, arrays, training.optimizer_state, training.step
         )
+        if training.method.drifts:
+            _add_drift(net, parameters, updates, training)
         for parameter, update in zip(parameters, updates, strict=True):
             _require_finite_sum(parameter.value, update, training)
     for parameter, update in zip(parameters, updates, strict=True):
         np.add(parameter.value, update, out=parameter.value)
+
+
+def _add_drift(net, parameters, updates, training):
+    """Add what the method does to the weights beside the optimizer."""
+    (rng,) = training.method_rng.spawn(1)
+    rate = training.optimizer.learning_rate(training.step)
+    drifts = training.method.drift(net, training.method_state, rate, rng)
+    slots = [
+        update for parameter, update in zip(parameters, updates, strict=True) if parameter.slots
+    ]
+    for update, drift in zip(slots, drifts, strict=True):
+        np.add(update, drift, out=update)
 
 
 def _require_finite_sum(value, update, training):
@@ -219,7 +236,10 @@ def _rewire(net, sparse_grads, training):
     weights = [layer.weight for layer in net.sparse_layers]
     sources = net.restructure(rewires)
     training.method_state = training.method.follow(state, sources)
-    training.optimizer_state = _carried(net, training.optimizer_state, sources)
+    _leave_out(net, training.method, training.method_state)
+    training.optimizer_state = _carried(net, training.optimizer_state, sources, rewires)
+    if training.method.resets_optimizer:
+        training.optimizer_state = training.optimizer.init(net.parameters())
     for number, (old, rewire, layer) in enumerate(
         zip(weights, rewires, net.sparse_layers, strict=True)
     ):
@@ -228,47 +248,28 @@ def _rewire(net, sparse_grads, training):
         training.history.events.append(record)
 
 
-def _carried(net, state, sources):
+def _carried(net, state, sources, rewires):
     """The optimizer's state on the new structure: survivors keep theirs, grown start at zero."""
-    remaining = iter(sources)
-    groups = []
-    for parameter, group in zip(net.parameters(), state.buffers, strict=True):
-        source = next(remaining) if parameter.slots else None
-        carried = group if source is None else tuple(csr.carry(b, source) for b in group)
-        groups.append(carried)
+    remaining = zip(sources, rewires, strict=True)
+    groups = [
+        _carried_group(group, *next(remaining)) if parameter.slots else group
+        for parameter, group in zip(net.parameters(), state.buffers, strict=True)
+    ]
     return OptimizerState(state.made, tuple(groups))
 
 
-def _checked_data(net, data, who):
-    if len(data) != 2:
-        raise ValueError(f"{who} must be a pair (x, y), got {len(data)} parts")
-    x, y = net.examples(data[0], who), np.asarray(data[1])
-    if len(x) == 0 or len(x) != len(y):
-        raise ValueError(
-            f"{who} must hold as many labels as examples and at least one, "
-            f"got {len(x)} examples and {len(y)} labels"
-        )
-    if np.issubdtype(y.dtype, np.integer) and (y.min() < 0 or y.max() >= net.n_out):
-        worst = y.min() if y.min() < 0 else y.max()
-        raise ValueError(f"{who} labels must be in [0, {net.n_out}), got {worst}")
-    if np.issubdtype(y.dtype, np.floating) and not np.isfinite(y).all():
-        example = int(np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))[0])
-        raise ValueError(f"{who} targets must be finite, got {y[example]} in example {example}")
-    return x, y
+def _carried_group(group, source, rewire):
+    carried = tuple(csr.carry(buffer, source) for buffer in group)
+    if carried and rewire.momentum is not None:
+        carried[0][source < 0] = rewire.momentum  # both ascend by position
+    return carried
 
 
-def _check_kinds(**options):
-    for name, (value, kind) in options.items():
-        if not isinstance(value, kind):
-            kind_name = f"{kind.__module__.removesuffix('._generator')}.{kind.__name__}"
-            got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
-            raise TypeError(f"fit: {name} must be a {kind_name}, got {got}")
-
-
-def _check_positive(**counts):
-    for name, value in counts.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"fit: {name} must be a positive whole number, got {value}")
+def _leave_out(net, method, state):
+    """Tell the layers which connections the forward pass leaves out."""
+    every = method.backward_only(state)
+    for layer, slots in zip(net.sparse_layers, every, strict=True) if every is not None else ():
+        layer.leave_out(slots)
 
 
 def _require_finite(what, value, training):

@@ -15,7 +15,7 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 45
 TIERS = [
     ["cli", "__main__", "experiments", "conformance", "estimator", "bench"],
     ["plots", "analysis"],
-    ["train", "history", "checkpoint"],
+    ["train", "train_checks", "history", "checkpoint"],
     ["methods"],
     ["models", "network"],
     ["layers", "losses", "optim", "initialise"],

@@ -24,6 +24,7 @@ from sparse_ref.selection import (
     random_ranks,
     smallest,
 )
+from sparse_ref.selection.ranking import BRACKET
 
 DTYPES = (np.float32, np.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -143,13 +144,13 @@ def test_the_count_must_fit(rank, k):
 
 # More scores than the sample: the bracket ---------------------------------------------------------
 
-MANY = 3 * selection.BRACKET + 5  # the sample takes every third; not whole chunks of 16
+MANY = 3 * BRACKET + 5  # the sample takes every third; not whole chunks of 16
 
 
 def tabled(n, rng):
     """Scores of every kind that could lead the sample astray."""
     rising, noise = np.arange(n, dtype=float), rng.standard_normal(n)
-    comb = np.where(np.arange(n) % max(1, n // selection.BRACKET) == 0, 1.0, -1.0)
+    comb = np.where(np.arange(n) % max(1, n // BRACKET) == 0, 1.0, -1.0)
     return {
         "noise": noise,
         "constant": np.full(n, 3.0),
@@ -193,7 +194,7 @@ def test_many_scores_are_ranked_as_a_stable_sort_ranks_them(kind, dtype):
 
 
 @given(
-    n=st.integers(1, 40) | st.integers(2 * selection.BRACKET - 20, 5 * selection.BRACKET),
+    n=st.integers(1, 40) | st.integers(2 * BRACKET - 20, 5 * BRACKET),
     kind=st.sampled_from(KINDS),
     dtype=st.sampled_from(DTYPES),
     where=st.floats(0, 1),
@@ -211,7 +212,7 @@ def test_any_number_of_scores_is_ranked_as_a_stable_sort_ranks_it(n, kind, dtype
 def test_the_bracket_may_miss():
     # Guards the tests above: of these scores the sample sees only large ones, so it is far off.
     scores = tabled(MANY, np.random.default_rng(92))["all that is sampled is large"]
-    low, _ = selection._bracket(scores, MANY // 2)
+    low, _ = selection.ranking._bracket(scores, MANY // 2)
     assert np.sort(scores)[MANY - MANY // 2] < low
 
 
@@ -396,7 +397,7 @@ def test_largest_absent_hand_example():
 @pytest.fixture
 def row_by_row(monkeypatch):
     """Blocks of a single row, so that a layer of three rows has three."""
-    monkeypatch.setattr(selection, "BLOCK_ROWS", 1)
+    monkeypatch.setattr(selection.streaming, "BLOCK_ROWS", 1)
 
 
 @pytest.mark.usefixtures("row_by_row")
@@ -605,7 +606,7 @@ def test_layers_of_any_density_under_a_guess(density):
 def test_a_guess_is_made_and_spares_most_of_the_candidates():
     # Guards the tests above: without a guess they would show nothing.
     grad = factors()
-    guess = selection._guess((SIDE, SIDE), grad, 3000)
+    guess = selection.streaming._guess([(SIDE, SIDE)], [grad], 3000)
     above = np.count_nonzero(np.abs(grad.block(0, SIDE)) > guess)
     assert 3000 < above < 3 * 3000
 

@@ -6,6 +6,7 @@ Lines are appended as epochs and runs end, so what is interrupted keeps what it 
 import csv
 import importlib.metadata
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
 from sparse_ref.experiments.config import RunConfig
 from sparse_ref.experiments.runner import Result, label
+from sparse_ref.experiments.sweep import Outcome
 from sparse_ref.train import Callback
 
 
@@ -29,13 +32,15 @@ def new_folder(path: str | os.PathLike, config: Mapping[str, Any]) -> Path:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"out: {path} must be new or an empty folder; it is neither")
     path.mkdir(parents=True, exist_ok=True)
-    _write_json(path / "config.json", config)
-    _write_json(path / "environment.json", environment())
+    write_json(path / "config.json", config)
+    write_json(path / "environment.json", environment())
     return path
 
 
-def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def write_json(path: Path, content: Any) -> None:
+    """Write `content`, NumPy's numbers and arrays as plain ones, what is not finite as null."""
+    text = json.dumps(_plain(content), indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def environment() -> dict[str, Any]:
@@ -81,6 +86,28 @@ def append_result(folder: Path, result: Result) -> None:
     _append_row(folder / "results.csv", row)
 
 
+def append_outcome(folder: Path, outcome: Outcome) -> None:
+    """Add a line of a sweep to ``results.csv``; what was not measured stays empty."""
+    config, (before, after) = outcome.config, outcome.connections
+    row = {
+        "name": outcome.job.name,
+        "data": outcome.job.data,
+        "method": outcome.label,
+        "density": config.model.density,
+        "distribution": config.model.distribution,
+        "epochs": config.epochs,
+        "seed": config.seed,
+        "connections_before": sum(before) if before else None,
+        "connections_after": sum(after) if after else None,
+        "test_accuracy": outcome.test.accuracy,
+        "test_loss": outcome.test.loss,
+        "seconds": round(outcome.seconds, 4),
+        "bytes": outcome.nbytes or None,
+        "failure": outcome.failure,
+    }
+    _append_row(folder / "results.csv", _jsonable(row))
+
+
 def _append_row(path, row):
     fresh = not path.exists()
     with open(path, "a", newline="", encoding="utf-8") as file:
@@ -93,6 +120,16 @@ def _append_row(path, row):
 def _jsonable(record):
     """JSON has no nan: a figure that was not measured is null."""
     return {k: None if isinstance(v, float) and v != v else v for k, v in record.items()}
+
+
+def _plain(value):
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple | range):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(name):

@@ -1,13 +1,20 @@
 """Tables for the screen."""
 
+import io
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from sparse_ref.experiments.compare import Row
+from sparse_ref.experiments.recipe import Claim, Figure, Report
+from sparse_ref.experiments.recipe import Table as Numbers
 from sparse_ref.experiments.runner import DENSE, Result
+
+WIDEST = 400  # columns of a table
 
 HEADINGS = (
     "density",
@@ -53,6 +60,57 @@ def data_table(entries: Sequence[Any]) -> Table:
     for entry in entries:
         table.add_row(entry.name, entry.title, str(entry.folder or "not found"))
     return table
+
+
+def report_text(figure: Figure, report: Report, width: int = 96) -> str:
+    """A reproduced figure as text: tables, claims, notes.
+
+    Parameters
+    ----------
+    figure : Figure
+    report : Report
+    width : int
+        At which words wrap; tables are as wide as their numbers.
+    """
+    parts = [f"{figure.title}\n{figure.source}"]
+    parts += [_rendered(table) for table in report.tables]
+    parts += [_judged(n, claim, width) for n, claim in enumerate(report.claims, start=1)]
+    parts += [_wrapped(f"note: {note}", "", "      ", width) for note in report.notes]
+    return "\n\n".join(parts)
+
+
+def verdict(claim: Claim) -> str:
+    """Whether what was measured agrees with the paper, in words."""
+    if claim.agrees is None:
+        return f"cannot be decided: {claim.why}"
+    return "agrees" if claim.agrees else "does NOT agree"
+
+
+def _judged(number, claim, width):
+    lines = {"paper": claim.paper, "measured": claim.measured, "verdict": verdict(claim)}
+    indent = " " * 12
+    said = (_wrapped(text, f"  {name + ':':<9} ", indent, width) for name, text in lines.items())
+    return "\n".join([f"claim {number}", *said])
+
+
+def _wrapped(text, first, rest, width):
+    return textwrap.fill(text, width, initial_indent=first, subsequent_indent=rest)
+
+
+def _rendered(numbers: Numbers):
+    """Never cut: a number that is cut is none."""
+    table = Table(
+        title=numbers.title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column(numbers.headings[0], no_wrap=True)
+    for heading in numbers.headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in numbers.rows:
+        table.add_row(*row)
+    wide = Console(width=WIDEST, file=io.StringIO())
+    page = io.StringIO()
+    Console(width=max(1, wide.measure(table).maximum), file=page).print(table)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
 
 
 def _cells(row):

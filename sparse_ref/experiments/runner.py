@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ref.experiments.config import RunConfig
+from sparse_ref.experiments.watch import Look, watched
 from sparse_ref.history import History
 from sparse_ref.layers import Linear
 from sparse_ref.methods import RigL
@@ -54,21 +55,36 @@ def label(config: RunConfig) -> str:
     return DENSE if config.model.density is None else config.method.name
 
 
-def run(config: RunConfig, data: Data, callbacks: Sequence[Callback] = ()) -> Result:
+def run(
+    config: RunConfig,
+    data: Data,
+    callbacks: Sequence[Callback] = (),
+    before_event: Look | None = None,
+) -> Result:
     """Train and test what `config` describes.
 
     The network and the training draw from two streams of the seed, so runs that differ in their
     method only start from the same network and see the same batches.
+
+    Parameters
+    ----------
+    config : RunConfig
+    data : Data
+    callbacks : sequence of callables
+        As for `sparse_ref.fit`.
+    before_event : callable, optional
+        See `sparse_ref.experiments.watch.watched`.
     """
     net_rng, fit_rng = np.random.default_rng(config.seed).spawn(2)
     net = config.model.build(net_rng)
     before, degrees = net.connections, input_degrees(net)
     steps_per_epoch = -(-len(data.train[1]) // config.batch_size)
     steps = steps_per_epoch * config.epochs
+    method = config.method.build(steps)
     history = fit(
         net,
         data.train,
-        method=config.method.build(steps),
+        method=watched(method, before_event) if before_event else method,
         optimizer=config.optimizer.build(steps_per_epoch, steps),
         epochs=config.epochs,
         batch_size=config.batch_size,

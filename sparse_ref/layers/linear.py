@@ -61,9 +61,10 @@ class Linear:
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; the pullback's `grad` is a `LayerGrad`."""
         weight, bias, by_input = self.weight, self.bias, self._by_input
+        data = self._forward_data()
         x = check_tiles("Linear", x, self.n_in, weight.dtype)
         y = tiles.empty((x.shape[0], self.n_out, x.shape[2]), x.dtype)
-        spmm(weight.indptr, weight.indices, weight.data, bias, x, y)
+        spmm(weight.indptr, weight.indices, data, bias, x, y)
         shape = y.shape  # and not y itself: the pullback does not keep the output alive
 
         def pullback(delta, wanted=True):
@@ -76,7 +77,7 @@ class Linear:
                 sddmm(weight.indptr, weight.indices, delta, x, grad.weight)
                 return None, grad
             out = tiles.empty_like(x)
-            backward(*by_input, weight.data, delta, x, out, grad.weight)
+            backward(*by_input, data, delta, x, out, grad.weight)
             return out, grad
 
         return y, pullback
@@ -90,4 +91,21 @@ class Linear:
     def adopt(self, weight: csr_array) -> None:
         """Take a weight that `csr` made, of the same shape, in place of the present one."""
         self.weight = weight
+        self._left_out: np.ndarray | None = None
         self._by_input = csr.transpose_index(weight)
+
+    def leave_out(self, slots: np.ndarray) -> None:
+        """Let the forward pass treat these connections as zeros, until the next weight is adopted.
+
+        They have gradients and are trained all the same: the backward-only connections of
+        Top-KAST.
+        """
+        self._left_out = slots
+
+    def _forward_data(self):
+        """The weights' values as the forward pass sees them."""
+        if self._left_out is None:
+            return self.weight.data
+        data = self.weight.data.copy()
+        data[self._left_out] = 0
+        return data

@@ -6,11 +6,19 @@ a weight: `rewire` returns what should change, and the loop applies it.
 
 Steps count from 1. An event at step t uses the gradient of batch t; with `replaces_update` it takes
 the place of the optimizer's step, otherwise it follows it.
+
+What a method promises are its attributes (`scope`, `conserves`, `starts`, ...), and one suite of
+tests holds every method to them. Where public codes differ from the paper and from each other, the
+difference is an option, and a *convention* is a named bundle of options: ``RigL(convention=
+"rigl-tf1")``. Options given beside it overrule the bundle.
 """
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -28,9 +36,41 @@ class Run(NamedTuple):
 
 
 class Method:
-    """Defaults of a method that keeps no state and never rewires."""
+    """Defaults of a method that keeps no state and never rewires.
 
-    replaces_update: bool = False  # True: an event takes the place of the optimizer's step
+    Attributes
+    ----------
+    replaces_update : bool
+        An event takes the place of the optimizer's step; otherwise it follows it.
+    scope : str
+        ``layer``: each layer is rewired by itself, whatever the others hold. ``network``: layers
+        share a budget.
+    conserves : str
+        Whose number of connections an event keeps to the last one: that of each ``layer``, that of
+        the ``network``, or ``nothing``, where a code keeps it in expectation or about constant.
+    starts : float or None
+        Weight of a grown connection; None where it is drawn or brought along.
+    dense_state : bool
+        The definition itself asks for a number at every position, connected or not.
+    rests_at_end : bool
+        The last step of a training does not rewire, since nothing would train what has grown.
+    drifts : bool
+        `drift` adds something to the weights at every update.
+    resets_optimizer : bool
+        After an event the optimizer starts anew, with empty buffers.
+    conventions : mapping
+        Name -> options, by which a public code differs from the paper.
+    """
+
+    replaces_update: bool = False
+    scope: str = "layer"
+    conserves: str = "layer"
+    starts: float | None = 0.0
+    dense_state: bool = False
+    rests_at_end: bool = True
+    drifts: bool = False
+    resets_optimizer: bool = False
+    conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}}
 
     def bind(self, run: Run) -> "Method":
         """The method with options that depend on the length of the training filled in."""
@@ -66,6 +106,63 @@ class Method:
         """The state after the event was applied: carry what is kept per connection."""
         return state
 
+    def drift(
+        self, net: Network, state: Any, rate: float, rng: np.random.Generator
+    ) -> Sequence[np.ndarray]:
+        """What the method itself adds to the weights at an update, beside the optimizer.
+
+        Called where `drifts`, once for each update.
+
+        Parameters
+        ----------
+        net : Network
+            Before the update; not to be changed.
+        state : Any
+        rate : float
+            Learning rate of the step.
+        rng : Generator
+            The step's own.
+
+        Returns
+        -------
+        sequence of (nnz,)
+            One for each of ``net.sparse_layers``.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: drifts, but has no drift")
+
+    def backward_only(self, state: Any) -> Sequence[np.ndarray] | None:
+        """Slots, (n,) of each sparse layer, that are trained but left out of the forward pass."""
+        return None
+
+
+AnyMethod = TypeVar("AnyMethod", bound=type[Method])
+
+
+def conventional(cls: AnyMethod) -> AnyMethod:
+    """Let ``convention=`` fill in options of a method that were not given (decorator).
+
+    To be put on a dataclass that declares ``convention: InitVar[str] = "paper"``.
+    """
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+
+    def with_convention(plain: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(plain)
+        def init(self: Method, *args: Any, convention: str = "paper", **options: Any) -> None:
+            given = dict(zip(names, args, strict=False)) | options
+            plain(self, **(_bundle(cls, convention) | given))
+
+        return init
+
+    setattr(cls, "__init__", with_convention(cls.__init__))  # noqa: B010
+    return cls
+
+
+def _bundle(cls, convention):
+    if convention not in cls.conventions:
+        known = list(cls.conventions)
+        raise ValueError(f"{cls.__name__}: convention must be one of {known}, got {convention!r}")
+    return dict(cls.conventions[convention])
+
 
 def keep(dtype: np.dtype) -> Rewire:
     """The change that changes nothing."""
@@ -73,15 +170,48 @@ def keep(dtype: np.dtype) -> Rewire:
     return Rewire(none, none, np.empty(0, dtype))
 
 
-def count(fraction: float, nnz: int) -> int:
-    """``floor(fraction * nnz)`` in float64, within 0 ... nnz: how many a drop-and-grow event drops.
+def count(fraction: float, nnz: int, rounding: str = "floor") -> int:
+    """How many of `nnz` connections an event drops: about ``fraction * nnz``, within 0 ... nnz.
+
+    Parameters
+    ----------
+    fraction : float
+        In [0, 1].
+    nnz : int
+    rounding : str
+        ======================  ==================================================================
+        ``floor``               ``floor(fraction * nnz)`` in float64 (rigl-torch, and our default)
+        ``floor_f32``           the same in float32 (RigL's TensorFlow codes)
+        ``ceil``                in float64 (SNFS, ITOP, rigl-reproducibility)
+        ``round_half_even``     ``nnz`` less ``round((1 - fraction) * nnz)`` in float32, of which at
+                                least one stays (jaxpruner rounds what is kept)
+        ``floor_plus_one``      ``floor(fraction * nnz) + 1`` (DSR's code without its threshold)
+        ======================  ==================================================================
 
     Examples
     --------
-    >>> count(0.3, 7), count(0.29, 100)
-    (2, 28)
+    >>> [count(0.29, 100, rule) for rule in ("floor", "floor_f32", "ceil")]
+    [28, 29, 29]
+    >>> count(0.5, 7, "round_half_even"), count(1.0, 7, "round_half_even")
+    (3, 6)
     """
-    return min(nnz, int(fraction * nnz))
+    if rounding not in ROUNDINGS:
+        raise ValueError(f"count: rounding must be one of {list(ROUNDINGS)}, got {rounding!r}")
+    return min(nnz, ROUNDINGS[rounding](fraction, nnz))
+
+
+def _kept_half_even(fraction, nnz):
+    kept = np.round(np.float32(nnz) * (np.float32(1) - np.float32(fraction)))
+    return nnz - min(nnz, max(1, int(kept)))
+
+
+ROUNDINGS: dict[str, Callable[[float, int], int]] = {
+    "floor": lambda fraction, nnz: int(fraction * nnz),
+    "floor_f32": lambda fraction, nnz: int(np.float32(nnz) * np.float32(fraction)),
+    "ceil": lambda fraction, nnz: math.ceil(fraction * nnz),
+    "round_half_even": _kept_half_even,
+    "floor_plus_one": lambda fraction, nnz: int(fraction * nnz) + 1,
+}
 
 
 def fraction_at(who: str, drop_fraction: float | Schedule, step: int) -> float:
@@ -107,3 +237,9 @@ def check_steps(who: str, **steps: int | None) -> None:
     for name, value in steps.items():
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{who}: {name} must be a positive whole number of steps, got {value}")
+
+
+def check_name(who: str, option: str, name: str, known: Sequence[str]) -> None:
+    """Refuse an option that is not among the known ones."""
+    if name not in known:
+        raise ValueError(f"{who}: {option} must be one of {list(known)}, got {name!r}")

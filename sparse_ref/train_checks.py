@@ -1,0 +1,38 @@
+"""What `sparse_ref.train` refuses, and in which words."""
+
+import numpy as np
+
+
+def checked_data(net, data, who):
+    """Examples as the network takes them, and labels or targets that fit."""
+    if len(data) != 2:
+        raise ValueError(f"{who} must be a pair (x, y), got {len(data)} parts")
+    x, y = net.examples(data[0], who), np.asarray(data[1])
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"{who} must hold as many labels as examples and at least one, "
+            f"got {len(x)} examples and {len(y)} labels"
+        )
+    if np.issubdtype(y.dtype, np.integer) and (y.min() < 0 or y.max() >= net.n_out):
+        worst = y.min() if y.min() < 0 else y.max()
+        raise ValueError(f"{who} labels must be in [0, {net.n_out}), got {worst}")
+    if np.issubdtype(y.dtype, np.floating) and not np.isfinite(y).all():
+        example = int(np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(axis=1))[0])
+        raise ValueError(f"{who} targets must be finite, got {y[example]} in example {example}")
+    return x, y
+
+
+def check_kinds(**options):
+    """Refuse options given as ``name=(value, kind)`` that are not of their kind."""
+    for name, (value, kind) in options.items():
+        if not isinstance(value, kind):
+            kind_name = f"{kind.__module__.removesuffix('._generator')}.{kind.__name__}"
+            got = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+            raise TypeError(f"fit: {name} must be a {kind_name}, got {got}")
+
+
+def check_positive(**counts):
+    """Refuse counts that are not whole and positive."""
+    for name, value in counts.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"fit: {name} must be a positive whole number, got {value}")
