@@ -42,14 +42,6 @@ class Method:
     ----------
     replaces_update : bool
         An event takes the place of the optimizer's step; otherwise it follows it.
-    scope : str
-        ``layer``: each layer is rewired by itself, whatever the others hold. ``network``: layers
-        share a budget.
-    conserves : str
-        Whose number of connections an event keeps to the last one: that of each ``layer``, that of
-        the ``network``, or ``nothing``, where a code keeps it in expectation or about constant.
-    starts : float or None
-        Weight of a grown connection; None where it is drawn or brought along.
     dense_state : bool
         The definition itself asks for a number at every position, connected or not.
     rests_at_end : bool
@@ -63,14 +55,30 @@ class Method:
     """
 
     replaces_update: bool = False
-    scope: str = "layer"
-    conserves: str = "layer"
-    starts: float | None = 0.0
     dense_state: bool = False
     rests_at_end: bool = True
     drifts: bool = False
     resets_optimizer: bool = False
     conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}}
+
+    @property
+    def scope(self) -> str:
+        """``layer``: each is rewired by itself, whatever the others hold; ``network``: together."""
+        return "layer"
+
+    @property
+    def conserves(self) -> str:
+        """Whose number of connections an event keeps to the last one.
+
+        ``layer``: each layer's. ``network``: that of all together. ``nothing``: a code that keeps
+        it in expectation, or about constant.
+        """
+        return "layer"
+
+    @property
+    def starts(self) -> float | None:
+        """Weight of a grown connection; None where it is drawn or brought along."""
+        return 0.0
 
     def bind(self, run: Run) -> "Method":
         """The method with options that depend on the length of the training filled in."""
