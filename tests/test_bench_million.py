@@ -37,15 +37,23 @@ def test_the_real_one_has_over_a_million_neurons():
 
 def test_connections_are_what_was_asked_for_and_stay(result):
     for of in result["methods"].values():
-        assert sum(of["connections_before"]) == 20_000
-        assert of["connections_after"] == of["connections_before"]
+        assert sum(of["connections_before"]) == sum(of["connections_after"]) == 20_000
         assert of["moved"] > 0
+    for name in ("set", "rigl"):
+        of = result["methods"][name]
+        assert of["connections_after"] == of["connections_before"]
 
 
-def test_set_rewires_three_times_and_rigl_once(result):
+def test_ggr_moves_connections_between_layers(result):
+    of = result["methods"]["ggr"]
+    assert of["connections_after"] != of["connections_before"]
+
+
+def test_set_rewires_three_times_and_the_others_once(result):
     assert {name: len(m["rewiring_seconds"]) for name, m in result["methods"].items()} == {
         "set": 3,
         "rigl": 1,
+        "ggr": 1,
     }
 
 
@@ -121,7 +129,7 @@ def test_silence_is_broken(monkeypatch):
 
 
 def test_a_method_it_does_not_know_is_refused():
-    with pytest.raises(ValueError, match=r"methods must be of \['rigl', 'set'\], got 'snip'"):
+    with pytest.raises(ValueError, match=r"methods must be of \['ggr', 'rigl', 'set'\], got 'snip'"):
         million.run(lambda line: None, methods=["set", "snip"])
 
 
@@ -129,8 +137,8 @@ def test_the_table_holds_what_was_found(result):
     text = million.table(result)
     assert "1,075 neurons (65-250-250-250-250-10)" in text
     rows = {line[:28].strip(): line[28:].split() for line in text.splitlines()[3:]}
-    assert rows[""] == ["set", "rigl"]
-    assert rows["connections before"] == rows["connections after"] == ["20,000", "20,000"]
+    assert rows[""] == ["set", "rigl", "ggr"]
+    assert rows["connections before"] == rows["connections after"] == 3 * ["20,000"]
     assert rows["connections moved in all"] == [
         f"{m['moved']:,}" for m in result["methods"].values()
     ]

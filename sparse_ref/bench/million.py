@@ -21,7 +21,7 @@ import numpy as np
 
 from sparse_ref import optim, selection, tiles, train
 from sparse_ref.bench import clock
-from sparse_ref.methods import SET, RigL
+from sparse_ref.methods import GGR, SET, RigL
 from sparse_ref.methods.base import Method
 from sparse_ref.models import mlp
 
@@ -41,7 +41,7 @@ STATUS = Path("/proc/self/status")
 def run(
     say: Say,
     *,
-    methods: Sequence[str] = ("set", "rigl"),
+    methods: Sequence[str] = ("set", "rigl", "ggr"),
     sizes: Sequence[int] = SIZES,
     connections: int = CONNECTIONS,
     batch_size: int = 32,
@@ -57,8 +57,8 @@ def run(
     say : callable
         Takes a line of progress.
     methods : sequence of str
-        Of `METHODS`. SET rewires three times; RigL once, since each time it looks at every position
-        of every layer.
+        Of `METHODS`. SET rewires three times; RigL and GGR once, since each time they look at every
+        position of every layer.
     sizes : sequence of int
         Units per layer from inputs to outputs.
     connections : int
@@ -212,7 +212,11 @@ def _rigl(steps: int) -> Method:
     return RigL(every=max(1, steps // 2), stop=steps)
 
 
-METHODS: dict[str, Callable[[int], Method]] = {"set": _set, "rigl": _rigl}
+def _ggr(steps: int) -> Method:
+    return GGR(every=max(1, steps // 2), stop=steps)
+
+
+METHODS: dict[str, Callable[[int], Method]] = {"set": _set, "rigl": _rigl, "ggr": _ggr}
 
 
 # ---------------------------------------------------------------- a process of its own
