@@ -5,7 +5,7 @@ too. Figures are made without pyplot, so no window and no global state is involv
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -21,7 +21,7 @@ STYLES = ("-", "--", "-.", ":")
 Curves = Mapping[str, np.ndarray]  # name -> (seeds, epochs)
 
 
-def learning_curves(panels: Mapping[str, Curves], what: str) -> Figure:
+def learning_curves(panels: Mapping[str, Curves], what: str, order: Sequence[str] = ()) -> Figure:
     """Curves over epochs, one panel per key: the mean over seeds, and a band from least to most.
 
     Parameters
@@ -29,9 +29,12 @@ def learning_curves(panels: Mapping[str, Curves], what: str) -> Figure:
     panels : title -> name -> (seeds, epochs)
     what : str
         The quantity, for the axis.
+    order : sequence of str, optional
+        Names whose looks are fixed by their place here, whether they are shown or not.
     """
     figure, axes = _panels(len(panels), width=5.0, height=3.8)
-    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    shown = (name for curves in panels.values() for name in curves)
+    names = list(dict.fromkeys([*order, *shown]))
     for ax, (title, curves) in zip(axes, panels.items(), strict=True):
         for name, values in curves.items():
             k = names.index(name)
@@ -127,4 +130,8 @@ def _legend(figure, axes):
 
 
 def _look(k):
-    return {"color": COLOURS[k % len(COLOURS)], "linestyle": STYLES[k % len(STYLES)]}
+    """Colour and line style of the k-th thing; no two of the first 32 are alike."""
+    return {
+        "color": COLOURS[k % len(COLOURS)],
+        "linestyle": STYLES[(k + k // len(COLOURS)) % len(STYLES)],
+    }

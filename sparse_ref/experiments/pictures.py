@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from sparse_ref import plots
-from sparse_ref.experiments.runner import Result
+from sparse_ref import methods, plots
+from sparse_ref.experiments.runner import DENSE, Result
 
 DPI = 130
 
@@ -47,7 +47,7 @@ def learning_curves(results: Sequence[Result]) -> Figure:
             name: np.array([[getattr(e, field) for e in r.history.epochs] for r in group])
             for name, group in _by_label(shown).items()
         }
-    return plots.learning_curves(panels, what)
+    return plots.learning_curves(panels, what, order=(DENSE, *methods.ALL))
 
 
 def layer_densities(results: Sequence[Result]) -> Figure:
