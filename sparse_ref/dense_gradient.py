@@ -31,7 +31,7 @@ COLUMN_BLOCK = 64  # rows of x that stay near while all rows of a block of delta
 
 
 def gradient_rows(first: int, delta: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """Rows ``first ... first + len(out)`` of the dense gradient.
+    """Rows ``first ... first + rows`` and the first columns of the dense gradient.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def gradient_rows(first: int, delta: np.ndarray, x: np.ndarray, out: np.ndarray)
         The first row.
     delta, x : (tiles, n_out, width), (tiles, n_in, width)
         The two factors, C-contiguous.
-    out : (rows, n_in)
-        Written.
+    out : (rows, columns)
+        Written; at most n_in columns.
     """
     if x.shape[0] == 0:
         out.fill(0)
@@ -116,8 +116,8 @@ def beyond_threshold(block, start, kept, threshold, mark, out):
 def _make_gradient_rows(width, together):
     @njit(parallel=True, cache=True)
     def gradient_rows_tiles(first, delta, x, fresh, out):
-        tiles, n_in, n_out, rows = x.shape[0], x.shape[1], delta.shape[1], out.shape[0]
-        step_x, step_d, four_rows = n_in * width, n_out * width, rows // 4 * 4
+        tiles, n_out, rows, n_in = x.shape[0], delta.shape[1], out.shape[0], out.shape[1]
+        step_x, step_d, four_rows = x.shape[1] * width, n_out * width, rows // 4 * 4
         for block in prange((n_in + COLUMN_BLOCK - 1) // COLUMN_BLOCK):
             left, right = block * COLUMN_BLOCK, min((block + 1) * COLUMN_BLOCK, n_in)
             fours = left + (right - left) // 4 * 4
@@ -126,13 +126,13 @@ def _make_gradient_rows(width, together):
                 for i in range(0, four_rows, 4):
                     at_d = (t * n_out + first + i) * width
                     for j in range(left, fours, 4):
-                        at_x = (t * n_in + j) * width
+                        at_x = t * step_x + j * width
                         sums = dots(delta, at_d, step_d, x, at_x, step_x, width, together)
                         add_four_rows(out, i * n_in + j, n_in, sums, new)
                 for i in range(rows):  # what does not come in fours
                     d = load_rows(delta, (t * n_out + first + i) * width, step_d, width, together)
                     for j in range(fours if i < four_rows else left, right):
-                        at_x = (t * n_in + j) * width
+                        at_x = t * step_x + j * width
                         one = dot(d, load_rows(x, at_x, step_x, width, together))
                         out[i, j] = (0 if new else out[i, j]) + one
 

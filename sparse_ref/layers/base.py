@@ -76,21 +76,21 @@ class LayerGrad(NamedTuple):
             raise ValueError(
                 f"LayerGrad: rows must be in order and in [0, {n_out}], got {first} to {last}"
             )
-        delta, inputs = self._factors()
+        delta, inputs = self.factors()
         out = tiles.empty((last - first, inputs.shape[1]), inputs.dtype)
         gradient_rows(first, delta, inputs, out)
         return out
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """The dense gradient at flat `positions`, ascending and unique; the bits of `block`."""
-        delta, inputs = self._factors()
+        delta, inputs = self.factors()
         shape = delta.shape[1], inputs.shape[1]
         where = csr.from_positions(shape, positions, np.zeros(len(positions), inputs.dtype))
         sddmm(where.indptr, where.indices, delta, inputs, where.data)
         return where.data
 
-    def _factors(self):
-        """Both factors, contiguous; kernels read what they are told is there."""
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """`delta` and `inputs`, contiguous; kernels read what they are told is there."""
         n_tiles, _, width = self.inputs.shape
         n_out = self.delta.shape[1]
         if self.delta.shape != (n_tiles, n_out, width):

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from sparse_ref import csr
 from sparse_ref.dense_gradient import scan
+from sparse_ref.selection.bounded import corner
 from sparse_ref.selection.checks import require_count, require_numbers
 from sparse_ref.selection.ranking import largest
 
@@ -114,9 +115,32 @@ def _stream(who, weights, grads, k, freed, block_elements):
 
 def _add_layer(candidates, offset, weight, grad, freed, block_elements):
     kept = csr.positions_without(weight, freed)
+    sorted_factors = None
+    if candidates.threshold != NOTHING and hasattr(grad, "factors"):
+        delta, inputs = grad.factors()
+        sorted_factors = corner(delta, inputs, candidates.threshold)
+    if sorted_factors is not None:
+        _add_corner(candidates, offset, sorted_factors, kept, block_elements)
+        return
     for first, block in _blocks(weight.shape, grad, block_elements):
         candidates.add(offset, first * weight.shape[1], block.reshape(-1), kept)
         candidates.bound(candidates.k + block.size // 4)
+
+
+def _add_corner(candidates, offset, factors, kept, block_elements):
+    """Only what may exceed the threshold, in no order."""
+    candidates.ordered = False
+    for at, scores in factors.blocks(lambda: candidates.threshold, block_elements, BLOCK_ROWS):
+        absent = ~_among(at, kept)
+        candidates.take(at[absent] + offset, scores[absent])
+        candidates.bound(candidates.k + block_elements // 4)
+
+
+def _among(at, kept):
+    """Which positions are kept ones; `kept` ascends."""
+    if len(kept) == 0:
+        return np.zeros(len(at), bool)
+    return kept[np.minimum(np.searchsorted(kept, at), len(kept) - 1)] == at
 
 
 def _by_layer(at, scores, offsets):
@@ -128,13 +152,14 @@ def _by_layer(at, scores, offsets):
 
 
 class _Largest:
-    """The k largest of a stream of blocks that arrive in ascending order of layer and position.
+    """The k largest of a stream of blocks.
 
-    A score equal to the k-th largest so far comes too late: its position is higher.
+    As long as blocks arrive in ascending order of layer and position, a score equal to the k-th
+    largest so far comes too late: its position is higher. Out of order it may be in time.
     """
 
     def __init__(self, k, threshold):
-        self.k, self.threshold, self.n = k, threshold, 0
+        self.k, self.threshold, self.n, self.ordered = k, threshold, 0, True
         self.at, self.scores = [], []
 
     def add(self, offset, start, block, kept):
@@ -144,8 +169,12 @@ class _Largest:
         at, scores = scan(block, start, kept, self.threshold)
         if self.threshold != NOTHING:
             require_numbers("largest_absent", scores, at=at)
+        self.take(at + offset, scores)
+
+    def take(self, at, scores):
+        """Take candidates."""
         self.n += len(at)
-        self.at.append(at + offset)
+        self.at.append(at)
         self.scores.append(scores)
 
     def bound(self, most):
@@ -155,13 +184,18 @@ class _Largest:
         at, scores = self.all()
         best = largest(scores, self.k)
         self.at, self.scores, self.n = [at[best]], [scores[best]], self.k
-        self.threshold = self.scores[0].min()
+        least = self.scores[0].min()
+        self.threshold = least if self.ordered else np.nextafter(least, least.dtype.type(0))
 
     def all(self):
-        """Positions and scores of all candidates."""
+        """Positions and scores of all candidates, by ascending position."""
         if not self.at:
             return NONE, NONE
-        return np.concatenate(self.at), np.concatenate(self.scores)
+        at, scores = np.concatenate(self.at), np.concatenate(self.scores)
+        if self.ordered:
+            return at, scores
+        order = np.argsort(at)
+        return at[order], scores[order]
 
 
 def _guess(shapes, grads, k):
