@@ -18,7 +18,7 @@ import pytest
 
 from sparse_ref import Linear, Network, ReLU, csr, optim, selection, tiles, train
 from sparse_ref.layers import LayerGrad
-from sparse_ref.methods import SET, RigL, Static, rigl, set_
+from sparse_ref.methods import ALL, SET, RigL, Run, Static, rigl, set_
 
 ROOT = Path(__file__).resolve().parent.parent
 N, NNZ, BATCH = 20_000, 100_000, 16
@@ -178,6 +178,77 @@ def test_a_set_event_takes_memory_in_proportion_to_the_connections(dtype):
     assert peak < update_bound(dtype) + event_bound()
 
 
+# Settings with which the second step rewires about a third of the network, or as much as it can.
+EAGER = {
+    "static": {},
+    "set": {"every": 2},
+    "deepr": {"every": 2, "l1": 10.0},
+    "rigl": {"every": 2, "stop": 9},
+    "set_rigl": {"every": 1, "stop": 9, "drop_fraction": 0.3},
+    "ggr": {"every": 1, "stop": 9, "drop_fraction": 0.3},
+    "dsr": {"every": 2, "stop": 9, "initial_threshold": 0.3},
+    "snfs": {"every": 2, "stop": 9},
+    "itop": {"every": 2},
+    "topkast": {"refresh_every": 2},
+}
+READS_GRADIENT = {"rigl", "set_rigl", "ggr", "snfs"}
+# What itop's growth by gradient and at unvisited positions need beside the others.
+VARIANTS = [(name, {}) for name in ALL] + [
+    ("itop", {"growth": "gradient"}),
+    ("itop", {"growth": "random_unfired"}),
+    ("ggr", {"insertion": "gradient"}),
+    ("ggr", {"distribution": "local"}),
+    ("set", {"convention": "set-dcmocanu"}),
+]
+SPARSE = [(name, more) for name, more in VARIANTS if not ALL[name]().dense_state]
+
+
+def eager(name, more):
+    return ALL[name](**(EAGER[name] | more)).bind(Run(1, 9))
+
+
+def moved(training):
+    return sum(len(event.grown) for event in training.history.events)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize(("name", "more"), SPARSE, ids=str)
+def test_an_event_takes_memory_for_the_connections_and_one_block(name, more, dtype):
+    method = eager(name, more)
+    net, x, y, training = arranged(method, optim.sgd(0.01, momentum=0.9), dtype)
+    train.step(net, x, y, training)  # compiles, settles
+    peak, _ = peak_of(lambda: train.step(net, x, y, training))
+    assert (moved(training) > CONNECTIONS / 100) == (name != "static")
+    assert sum(net.connections) == CONNECTIONS
+    bound = update_bound(dtype) + event_bound()
+    if name in READS_GRADIENT or more.get("growth") == "gradient":
+        bound += block_bound(dtype) + SAMPLED + 2 * ACTIVATIONS * np.dtype(dtype).itemsize
+    assert peak < bound < POSITIONS / 4
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if ALL[name]().dense_state])
+def test_a_method_that_is_dense_by_definition_holds_a_number_a_position(name):
+    n, nnz, item = 1_500, 20_000, 4
+    method = eager(name, {})
+    before, (net, x, y, training) = peak_of(
+        lambda: arranged(method, optim.sgd(0.01, 0.9), np.float32, n, nnz)
+    )
+    assert before > n * n * item  # it is there ...
+    train.step(net, x, y, training)
+    peak, _ = peak_of(lambda: train.step(net, x, y, training))
+    assert moved(training) > 0
+    # ... and an event takes a few copies of one layer's, and no more.
+    assert peak < 8 * n * n * item
+
+
+def test_every_method_is_measured():
+    assert set(EAGER) == set(ALL)
+
+
+def test_only_two_methods_say_they_are_dense():
+    assert {name for name, cls in ALL.items() if cls().dense_state} == {"snfs", "topkast"}
+
+
 def test_set_in_a_layer_with_few_free_positions_lists_only_those():
     # Above one half it is cheaper to draw what is left out; still O(connections).
     rng = np.random.default_rng(431)
@@ -259,12 +330,11 @@ sys.path.insert(0, "tests")
 import numpy as np
 import test_memory as t
 from sparse_ref import optim, train
-from sparse_ref.methods import SET, RigL
 
 def resident():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-method = {"set": SET(0.3, every=1), "rigl": RigL(0.3, every=2, stop=9)}[sys.argv[1]]
+method = t.eager(sys.argv[1], {})
 for n, nnz in ((300, 2_000), (t.N, t.NNZ)):
     before = resident()
     net, x, y, training = t.arranged(method, optim.sgd(0.01, 0.9), np.float32, n, nnz)
@@ -275,7 +345,7 @@ print(resident() - before)
 """
 
 
-@pytest.mark.parametrize("name", ["set", "rigl"])
+@pytest.mark.parametrize("name", ["set", "rigl", "ggr", "dsr"])
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux only")
 def test_what_kernels_allocate_themselves_is_small_too(name):
     result = subprocess.run(
