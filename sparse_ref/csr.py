@@ -1,10 +1,9 @@
 """Builds, checks and restructures CSR weights: the only module that changes a structure.
 
 A weight is a canonical `scipy.sparse.csr_array` of shape ``(n_out, n_in)``. A connection is a
-*slot*: position k of ``weight.data``; everything kept per connection is an array as long as
-``data``. A stored 0.0 is a connection, so SciPy's ``+``, ``-``, ``.multiply`` and ``@`` between
-sparse arrays, which drop exact zeros, are not used anywhere. The pattern (``indptr``, ``indices``)
-of a weight made here is read-only; ``data`` is not.
+*slot*: position k of ``weight.data``; what is kept per connection is an array as long as ``data``.
+A stored 0.0 is a connection, so SciPy's ``+``, ``-``, ``.multiply`` and ``@`` between sparse
+arrays, which drop exact zeros, are not used. The pattern (``indptr``, ``indices``) is read-only.
 """
 
 import math

@@ -228,6 +228,24 @@ def squared_error(outputs, targets):
     return value, delta
 
 
+def sigmoid(x):
+    """Of a number."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def sigmoid_squared_error(outputs, targets, slope_at_output=False):
+    """As `squared_error`, of the sigmoids of rows; their slope at the output is the authors'."""
+    n, value, delta = len(targets), 0.0, np.zeros(outputs.shape)
+    for e in range(n):
+        for c in range(outputs.shape[1]):
+            y = sigmoid(float(outputs[e, c]))
+            error = y - float(targets[e, c])
+            value += error * error / 2 / n
+            s = sigmoid(y) if slope_at_output else y
+            delta[e, c] = error * s * (1 - s) / n
+    return value, delta
+
+
 def backpropagation(weights, biases, x, labels):
     """Loss, and gradients by weights and biases, of an MLP with ReLU between linear layers."""
     activations, sums = [x], []
@@ -241,6 +259,35 @@ def backpropagation(weights, biases, x, labels):
         by_bias.insert(0, delta.sum(axis=0))
         delta = (delta @ weights[k]) * (activations[k] > 0)
     return loss, by_weight, by_bias
+
+
+def tutorial_gradients(weights, biases, x, targets, kept):
+    """Loss and gradients, means over the batch, as the code of SET's authors computes them.
+
+    ReLU units, of which `kept` (n, units) are not dropped; sigmoid outputs. The way back does not
+    know what was dropped, and takes the sigmoid's slope at its own output.
+    """
+    inputs, sums = [x], []
+    for k, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        sums.append(inputs[k] @ weight.T + bias)
+        if k < len(kept):
+            inputs.append(np.where(sums[k] > 0, sums[k], 0.0) * kept[k])
+    loss, delta = sigmoid_squared_error(sums[-1], targets, slope_at_output=True)
+    by_weight, by_bias = [], []
+    for k in reversed(range(len(weights))):
+        by_weight.insert(0, delta.T @ inputs[k])
+        by_bias.insert(0, delta.sum(axis=0))
+        if k:
+            delta = (delta @ weights[k]) * (sums[k - 1] > 0)
+    return loss, by_weight, by_bias
+
+
+def tutorial_outputs(weights, biases, x, rate):
+    """What they evaluate: every sum behind a dropped layer, its bias too, is scaled down."""
+    for k, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        x = (x @ weight.T + bias) * (1 - rate if k else 1)
+        x = np.where(x > 0, x, 0.0) if k < len(weights) - 1 else x
+    return x
 
 
 def slope(f, at, direction, step=1e-6):
@@ -266,7 +313,9 @@ def sgd(value, grads, rates, momentum=0.0, nesterov=False, weight_decay=0.0, dec
                 g = g + weight_decay * value[i]
             velocity[i] = momentum * velocity[i] + g
             direction = g + momentum * velocity[i] if nesterov else velocity[i]
-            shrink = rate * weight_decay * value[i] if decay == "decoupled" else 0.0
+            shrink = (
+                {"l2": 0.0, "decoupled": rate, "unscaled": 1.0}[decay] * weight_decay * value[i]
+            )
             value[i] = value[i] - rate * direction - shrink
     return value
 
@@ -282,7 +331,9 @@ def adam(value, grads, rates, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay
             m[i] = beta1 * m[i] + (1 - beta1) * g
             v[i] = beta2 * v[i] + (1 - beta2) * g**2
             mean, square = m[i] / (1 - beta1**t), v[i] / (1 - beta2**t)
-            shrink = rate * weight_decay * value[i] if decay == "decoupled" else 0.0
+            shrink = (
+                {"l2": 0.0, "decoupled": rate, "unscaled": 1.0}[decay] * weight_decay * value[i]
+            )
             value[i] = value[i] - rate * mean / (math.sqrt(square) + epsilon) - shrink
     return value
 
@@ -335,3 +386,350 @@ def masked_training(weights, patterns, biases, batches, rate, momentum, weight_d
             weights[k] = weights[k] - rate * of_weights[k]
             biases[k] = biases[k] - rate * of_biases[k]
     return weights, biases, losses
+
+
+# ---------------------------------------------------------------- GGR and the local hybrid
+
+
+def largest_of_all(candidates, grads, k):
+    """The first k of the order (|g| descending, layer, position), as positions of each layer.
+
+    `candidates` holds the positions of each layer that may be chosen.
+    """
+    every = [(layer, p) for layer, free in enumerate(candidates) for p in free]
+    every.sort(key=lambda at: (-abs(grads[at[0]].flat[at[1]]), at[0], at[1]))
+    chosen = [[] for _ in candidates]
+    for layer, p in every[:k]:
+        chosen[layer].append(p)
+    return [sorted(positions) for positions in chosen]
+
+
+def weakest_of_all(weights, presents, k):
+    """How many of the k smallest magnitudes of a network each layer holds; higher ones on ties."""
+    every = [(layer, p) for layer, present in enumerate(presents) for p in positions(present)]
+    every.sort(key=lambda at: (-abs(weights[at[0]].flat[at[1]]), at[0], at[1]))
+    counts = [0] * len(weights)
+    for layer, _ in every[len(every) - k :]:
+        counts[layer] += 1
+    return counts
+
+
+def ggr_sets(weights, presents, grads, n_drops, distribution, insertion, odd_to, forbid):
+    """Of each layer: what drops, how many come, which of them the gradient chooses, what is free."""
+    dropped = [weakest(w, p, n) for w, p, n in zip(weights, presents, n_drops, strict=True)]
+    free = []
+    for present, gone in zip(presents, dropped, strict=True):
+        stay = [p for p in positions(present) if forbid or p not in gone]
+        free.append([p for p in range(present.size) if p not in stay])
+    numbers = list(n_drops)
+    if distribution == "global":
+        numbers = [len(c) for c in largest_of_all(free, grads, sum(n_drops))]
+    best = []
+    for layer, number in enumerate(numbers):
+        half = number // 2 + (number % 2 if odd_to == "gradient" else 0)
+        wanted = {"mixed": half, "gradient": number, "random": 0}[insertion]
+        best.append(largest_of_all([free[layer]], [grads[layer]], wanted)[0])
+    return dropped, numbers, best, free
+
+
+# ---------------------------------------------------------------- DSR
+
+
+def deal_out(shares, total, limits):
+    """Integers in proportion to shares, within limits, that sum to total; largest remainder."""
+    shares, full = [Fraction(s) for s in shares], []
+    while True:
+        rest = [k for k in range(len(shares)) if k not in full and shares[k] > 0]
+        left = total - sum(limits[k] for k in full)
+        parts = {k: left * shares[k] / sum(shares[j] for j in rest) for k in rest}
+        over = [k for k in rest if parts[k] > limits[k]]
+        if not over:
+            break
+        full.append(max(over, key=lambda k: parts[k] / limits[k] if limits[k] else math.inf))
+    counts = [limits[k] if k in full else math.floor(parts.get(k, 0)) for k in range(len(shares))]
+    order = sorted(rest, key=lambda k: (math.floor(parts[k]) - parts[k], k))
+    for k in order[: total - sum(counts)]:
+        counts[k] += 1
+    return counts
+
+
+def dsr(weights, presents, threshold, target, tolerance, keep_one, exclude, scaling, fraction=None):
+    """Of each layer: what drops, how many grow, where they may; and the next threshold."""
+    active = [positions(present) for present in presents]
+    dropped = []
+    for w, act in zip(weights, active, strict=True):
+        if fraction is None:
+            gone = [p for p in act if abs(w.flat[p]) < threshold]
+        else:
+            order = sorted(act, key=lambda p, w=w: (-abs(w.flat[p]), p))
+            gone = sorted(order[max(0, len(act) - int(fraction * len(act)) - 1) :])
+        dropped.append(gone[1:] if keep_one and gone == act else gone)
+    pruned = sum(len(gone) for gone in dropped)
+
+    def free(layer):
+        barred = [p for p in active[layer] if exclude or p not in dropped[layer]]
+        return [p for p in range(presents[layer].size) if p not in barred]
+
+    while True:  # give back the largest until all that drop have a place
+        layers = range(len(weights))
+        if not scaling:
+            crowded = [k for k in layers if len(dropped[k]) > len(free(k))]
+            missing = sum(len(dropped[k]) - len(free(k)) for k in crowded[:1])
+        else:
+            crowded = list(layers)
+            takers = [k for k in layers if len(active[k]) > len(dropped[k])]
+            missing = sum(len(gone) for gone in dropped) - sum(len(free(k)) for k in takers)
+        if missing <= 0:
+            break
+        every = [
+            (-abs(weights[k].flat[p]), k, p)
+            for k in crowded[: None if scaling else 1]
+            for p in dropped[k]
+        ]
+        for _, k, p in sorted(every)[:missing]:
+            dropped[k].remove(p)
+    if scaling:
+        kept = [len(act) - len(gone) for act, gone in zip(active, dropped, strict=True)]
+        numbers = deal_out(kept, sum(len(gone) for gone in dropped), [len(free(k)) for k in layers])
+    else:
+        numbers = [len(gone) for gone in dropped]
+    factor = 0.5 if pruned > (1 + tolerance) * target else 1
+    factor = 2 if pruned < (1 - tolerance) * target else factor
+    return dropped, numbers, [free(k) for k in layers], threshold * factor
+
+
+def dsr_round(kept, total):
+    """Shares rounded to the nearest integer, halves to even, as fractions."""
+    return [round(Fraction(total * k, sum(kept))) for k in kept]
+
+
+# ---------------------------------------------------------------- topology
+
+
+def empty_units(present):
+    """Whether each row, and each column, of a boolean array holds nothing."""
+    n_out, n_in = present.shape
+    rows = [not any(present[i, j] for j in range(n_in)) for i in range(n_out)]
+    columns = [not any(present[i, j] for i in range(n_out)) for j in range(n_in)]
+    return rows, columns
+
+
+def downsized(presents):
+    """Positions of each layer whose row and whose column hold something."""
+    total = 0
+    for present in presents:
+        rows, columns = empty_units(present)
+        total += sum(1 for row in rows for column in columns if not row and not column)
+    return total
+
+
+# ---------------------------------------------------------------- public codes of SET and RigL
+
+
+def weakest_low(weight, present, k):
+    """Flat positions of the k connections of smallest magnitude; the lower position on ties."""
+    return sorted(sorted(positions(present), key=lambda p: (abs(weight.flat[p]), p))[:k])
+
+
+def between_ranks(values, zeta):
+    """What the SET authors' sparse code removes of a layer's weights, as indices."""
+    v, n = sorted(values), len(values)
+    if n == 0:
+        return []
+    p = min(range(n), key=lambda i: (abs(v[i]), i))
+    backwards = v[::-1]
+    q = n - min(range(n), key=lambda i: (abs(backwards[i]), i))
+    lo, hi = v[int((1 - zeta) * p)], v[int(min(n - 1, q + zeta * (n - q)))]
+    return [k for k, w in enumerate(values) if not (w < lo or w > hi)]
+
+
+def between_ranks_masked(weight, present, zeta):
+    """The same in their Keras code, which sorts the masked zeros too: positions removed."""
+    masked = [weight.flat[p] if present.flat[p] else 0.0 for p in range(weight.size)]
+    return [p for p in between_ranks(masked, zeta) if present.flat[p]]
+
+
+def weakest_of_each_sign(weight, present, zeta):
+    """A fraction of the smallest weights >= 0, and of the negative ones closest to 0."""
+    active = positions(present)
+    dropped = []
+    for side in (
+        [p for p in active if weight.flat[p] >= 0],
+        [p for p in active if weight.flat[p] < 0],
+    ):
+        order = sorted(side, key=lambda p: (-abs(weight.flat[p]), p))
+        dropped += order[len(side) - int(zeta * len(side)) :]
+    return sorted(dropped)
+
+
+def rigl_of_all(weight, present, grad, k, noise=None):
+    """Positions that RigL's TensorFlow codes keep and grow: all positions are sorted by score."""
+    size, n = weight.size, int(present.sum())
+    scores = [abs(weight.flat[p]) if present.flat[p] else 0 * weight.flat[p] for p in range(size)]
+    if noise is not None:
+        scores = [score + noise.flat[p] for p, score in enumerate(scores)]
+    kept = sorted(range(size), key=lambda p: (-scores[p], p))[: n - k]
+    others = [p for p in range(size) if p not in kept]
+    grown = sorted(others, key=lambda p: (-abs(grad.flat[p]), p))[:k]
+    return sorted(kept), sorted(grown)
+
+
+def rigl_itop(weight, present, grad, k):
+    """Positions that ITOP drops and grows for a count k: its threshold is strict."""
+    size, active = weight.size, positions(present)
+    magnitudes = [abs(weight.flat[p]) if present.flat[p] else 0 for p in range(size)]
+    zeros = size - len(active)
+    threshold = sorted(magnitudes)[zeros + k - 1] if k else 0
+    kept = [p for p in range(size) if magnitudes[p] > threshold]
+    others = [p for p in range(size) if p not in kept]
+    order = sorted(others, key=lambda p: (-abs(grad.flat[p]), p))
+    return [p for p in active if p not in kept], sorted(order[: len(active) - len(kept)])
+
+
+def rigl_margins(weight, present, grad, k, allow=True):
+    """How far RigL's closest drop and its closest growth were from a tie."""
+    dropped, grown = rigl_sets(weight, present, grad, k, allow)
+    active = positions(present)
+    kept = [abs(weight.flat[p]) for p in active if p not in dropped]
+    gone = [abs(weight.flat[p]) for p in dropped]
+    barred = [p for p in active if not (allow and p in dropped)] + grown
+    rejected = [abs(grad.flat[p]) for p in range(weight.size) if p not in barred]
+    best = [abs(grad.flat[p]) for p in grown]
+    drop = min(kept) - max(gone) if kept and gone else math.inf
+    return drop, (min(best) - max(rejected) if best and rejected else math.inf)
+
+
+# ---------------------------------------------------------------- SNFS
+
+
+def snfs_shares(presents, momenta):
+    """Mean magnitude of momentum over the connections of each layer, of the sum of all layers'."""
+    means = []
+    for present, u in zip(presents, momenta, strict=True):
+        values = [abs(float(u.flat[p])) for p in positions(present)]
+        means.append(math.fsum(values) / len(values) if values else 0.0)
+    return [mean / sum(means) if sum(means) else 0.0 for mean in means]
+
+
+def snfs(weights, presents, momenta, removed, share):
+    """Of each layer: what drops and what grows; what does both is in neither list."""
+    gone = [weakest(w, p, n) for w, p, n in zip(weights, presents, removed, strict=True)]
+    free = []
+    for present, dropped in zip(presents, gone, strict=True):
+        kept = [p for p in positions(present) if p not in dropped]
+        free.append([p for p in range(present.size) if p not in kept])
+    numbers = list(removed)
+    if share:
+        v = snfs_shares(presents, momenta)
+        room = [len(places) for places in free]
+        willing = sum(n for n, s in zip(room, v, strict=True) if s > 0)
+        numbers = deal_out(v, min(sum(removed), willing), room)
+        if sum(removed) > willing:
+            others = [n if s == 0 else 0 for n, s in zip(removed, v, strict=True)]
+            more = deal_out(others, sum(removed) - willing, room)
+            numbers = [a + b for a, b in zip(numbers, more, strict=True)]
+    out = []
+    for u, dropped, places, n in zip(momenta, gone, free, numbers, strict=True):
+        best = sorted(places, key=lambda p, u=u: (-abs(u.flat[p]), p))[:n]
+        out.append((sorted(set(dropped) - set(best)), sorted(set(best) - set(dropped))))
+    return out
+
+
+def snfs_code(weights, presents, momenta, fraction, adjustment):
+    """The same as the authors' code does it, on masks."""
+    v, layers = snfs_shares(presents, momenta), range(len(weights))
+    counts, sparsities = [int(p.sum()) for p in presents], []
+    removed = {}
+    for k in layers:
+        sparsities.append((presents[k].size - counts[k]) / presents[k].size)
+        rate = fraction
+        if sparsities[k] < 0.2 and v[k] > 0 and (1 / len(v)) / v[k] < 1:
+            rate = min(sparsities[k], fraction)
+        removed[k] = math.ceil(rate * counts[k])
+    regrowth, residual, mean_residual, sweeps = {}, 9999, 0, 0
+    while residual > 0 and sweeps < 1000:
+        residual = 0
+        for k in layers:
+            most = 0.99 * (presents[k].size - counts[k] + removed[k])
+            if k not in regrowth:
+                regrowth[k] = math.ceil(v[k] * (sum(removed.values()) + adjustment))
+            wanted = regrowth[k] + mean_residual
+            regrowth[k] = min(wanted, most)
+            residual += wanted - most if wanted > most else 0
+        mean_residual = residual / len(v)
+        sweeps += 1
+    out = []
+    for k in layers:
+        active = positions(presents[k])
+        gone = weakest(weights[k], presents[k], removed[k])
+        if removed[k] == 0:
+            gone = [p for p in active if weights[k].flat[p] == 0]
+        kept = [p for p in active if p not in gone]
+        score = [0.0 if p in kept else abs(momenta[k].flat[p]) for p in range(presents[k].size)]
+        order = sorted(range(len(score)), key=lambda p: (-score[p], p))
+        new = set(kept) | set(order[: max(0, math.floor(regrowth[k]))])
+        out.append((sorted(set(active) - new), sorted(new - set(active))))
+    return out
+
+
+# ---------------------------------------------------------------- DeepR, Top-KAST
+
+
+def deepr_step(theta, signs, active, grad, rate, alpha):
+    """θ of all positions after one update without noise; grad is by the weight."""
+    return [
+        t - rate * s * g - rate * alpha if on else t
+        for t, s, g, on in zip(theta, signs, grad, active, strict=True)
+    ]
+
+
+def deepr_dormant(theta, active, rule="not_positive"):
+    """Positions that go dormant."""
+    gone = (lambda t: t < 0) if rule == "negative" else (lambda t: t <= 0)
+    return [k for k, on in enumerate(active) if on and gone(theta[k])]
+
+
+def topkast_sets(theta, n_forward, n_backward):
+    """The positions of A and of B: sort everything."""
+    order = sorted(range(len(theta)), key=lambda k: (-abs(theta[k]), k))
+    return sorted(order[:n_forward]), sorted(order[:n_backward])
+
+
+def topkast_penalty(theta, forward, backward, density, form="l1"):
+    """The penalty of A and, over D, that of the rest of B."""
+    parts = [theta[k] for k in forward], [theta[k] for k in backward if k not in forward]
+    if form == "l1":
+        values = [math.fsum(abs(t) for t in part) for part in parts]
+    else:
+        values = [math.fsum(t * t for t in part) for part in parts]
+        values = [math.sqrt(v) for v in values] if form == "l2_norm" else values
+    return values[0] + (values[1] / density if parts[1] else 0.0)
+
+
+# ---------------------------------------------------------------- ITOP
+
+
+def itop_pruned(weight, present, n, threshold):
+    """Flat positions that go: the n weakest, or all up to the n-th weakest of the whole array."""
+    active = positions(present)
+    if not threshold:
+        return weakest(weight, present, n)
+    if n == 0:
+        return [p for p in active if weight.flat[p] == 0]
+    ascending = sorted(abs(w) for w in weight.flat)
+    tau = ascending[weight.size - len(active) + n - 1]
+    return [p for p in active if not abs(weight.flat[p]) > tau]
+
+
+def itop_free(weight, present, dropped, visited):
+    """Positions that may grow, and those of them that were never connected."""
+    free = [p for p in range(weight.size) if p not in positions(present) or p in dropped]
+    return free, [p for p in free if p not in visited]
+
+
+def splitmix64(seed, number):
+    """Output `number` of the generator SplitMix64 (Steele, Lea, Flood 2014), 64 bits."""
+    z = (seed + number * 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)

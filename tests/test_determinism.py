@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from sparse_ref import History, evaluate, first_difference, fit, models, optim, schedules
-from sparse_ref.methods import SET, RigL, Static
+from sparse_ref.methods import DSR, GGR, ITOP, SET, SNFS, DeepR, RigL, SetRigL, Static, TopKAST
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = {
@@ -26,6 +26,13 @@ METHODS = {
     "rigl": (RigL(drop_fraction=0.4, every=3), "relu"),
     "set": (SET(drop_fraction=0.4, every=3), "relu"),
     "srelu": (RigL(drop_fraction=0.4, every=3, regrow="reinit"), "srelu"),
+    "deepr": (DeepR(l1=0.5, temperature=1e-6), "relu"),
+    "set_rigl": (SetRigL(0.4, every=3), "relu"),
+    "ggr": (GGR(0.4, every=3), "relu"),
+    "dsr": (DSR(initial_threshold=0.1, every=3), "relu"),
+    "snfs": (SNFS(every=3), "relu"),
+    "itop": (ITOP(every=3, growth="random_unfired"), "relu"),
+    "topkast": (TopKAST(refresh_every=3), "relu"),
 }
 
 # SHA-256 of the structure and the parameters after a training of 12 epochs (`trained`). They are
@@ -34,12 +41,26 @@ METHODS = {
 # choice of connections. That is never an accident to be papered over: find the commit, say in it
 # what changed and why, and only then put in the sums that this file prints as a script.
 GOLDEN = {
+    "deepr float32": "dff178965ddb9b9daab77bf5442381da663f6e8c70d7e44065470db1686188dd",
+    "deepr float64": "dfa862b89c3a11f7e94cf44bf51bc1dea7856515e532943bc80fbfbe30ed8d7e",
+    "dsr float32": "1f3990f0e47f8eae178dadd29a9d92d6a22f8b44873ede27fc103e1730a0cf82",
+    "dsr float64": "25e9eee9fefa1186b2ae855878e06e88ebd478e05a1e55ef2246a36f99d260c4",
+    "ggr float32": "5080d84f976f57decc96541def2ee9e44d8135e829a4feaeb8210108813e70e8",
+    "ggr float64": "11d4e9956db58345a3d15ffb343d11577f859cda2d39568a3818e207761acaca",
+    "itop float32": "27ad7c375582bffa1762d544eaf8878aba5a5e962c946826314321e8bc16b99c",
+    "itop float64": "0d5b283ce3201b0366d5f0b16ac7435ec108988894755b454b388b0343a72a4a",
     "rigl float32": "c9aaad84daddf478564c2f06536d41d3e91a270581bd39ee30fac72542ba8d56",
     "rigl float64": "61f5a874a3509cd01e6454544b10d5690f67228ad9b823b7d053f08b13e88fa4",
     "set float32": "b5b5e90ed8b5a66ab07282627b5965fdcc6078a7d63b70b37fd90906b0b7e032",
     "set float64": "c545e544d3ccaaf9afe80c5b1f46058b076a4bd8adf21231232f0fd772500321",
+    "set_rigl float32": "a6de180641957f9baad0118d15d2591c8e054be43d89c2e2f2fcaedb1196972f",
+    "set_rigl float64": "f27437aa6a5b50dc018336dc67abc7a5203dd35e99b148fe814893639d535616",
+    "snfs float32": "bcb5b3a756eed6e75cff5362acf4995565d20eb5625c9d4bef48500d876d2884",
+    "snfs float64": "05558c693c16433d1dec2f27b8cc611663b7abae7de92deb745953f4726cd844",
     "srelu float32": "a63527f9e58dfb6852883220d0d9ec1043e59646efe1ff503c26b321c5c1ac1a",
     "srelu float64": "9d80caaf1e81ecf6e80048200e1b639730a7f313e931fd9382ba99f3d70d130e",
+    "topkast float32": "e2f291e720bb0d72328cc15e46f75e40c5294e44a5d1e8f0572e15ed465639f4",
+    "topkast float64": "8704d6a56f1067ef20572dfe13213b7f4ab4e729f988a32faf2f9137c1399269",
 }
 
 
