@@ -126,16 +126,20 @@ class Network:
         return tuple(grad for layer, grad in pairs if isinstance(layer, Linear))
 
     def restructure(self, rewires: Sequence[Rewire]) -> tuple[np.ndarray, ...]:
-        """Apply one `Rewire` to each sparse layer; return the `source` of each."""
+        """Apply one `Rewire` to each sparse layer; return the `source` of each.
+
+        A layer whose rewiring is empty keeps its weight and what it has derived from it.
+        """
         if len(rewires) != len(self.sparse_layers):
             raise ValueError(
                 f"Network: rewires must be one per sparse layer, {len(self.sparse_layers)}, "
                 f"got {len(rewires)}"
             )
         pairs = zip(self.sparse_layers, rewires, strict=True)
-        applied = [csr.apply(layer.weight, rewire) for layer, rewire in pairs]
+        applied = [_applied(layer.weight, rewire) for layer, rewire in pairs]
         for layer, (weight, _) in zip(self.sparse_layers, applied, strict=True):
-            layer.adopt(weight)  # only now, so that a refused change leaves every layer as it was
+            if weight is not layer.weight:
+                layer.adopt(weight)  # only now: a refused change leaves every layer as it was
         return tuple(source for _, source in applied)
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
@@ -174,6 +178,13 @@ class Network:
             example = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
             raise ValueError(f"{who}: x must be finite, got {x[example]} in example {example}")
         return x
+
+
+def _applied(weight, rewire):
+    """`csr.apply`, at once where there is nothing to apply."""
+    if any(len(part) for part in (rewire.drop, rewire.grow, rewire.values)):
+        return csr.apply(weight, rewire)
+    return weight, np.arange(weight.nnz)
 
 
 def _parts(x):

@@ -14,7 +14,13 @@ from sparse_ref.losses import LOSSES
 from sparse_ref.methods.base import Method, Run
 from sparse_ref.network import PREDICT_BATCH, Network
 from sparse_ref.optim import Optimizer, OptimizerState
-from sparse_ref.train_checks import check_kinds, check_positive, checked_data
+from sparse_ref.train_checks import (
+    check_drifts,
+    check_kinds,
+    check_momentum,
+    check_positive,
+    checked_data,
+)
 
 Callback = Callable[[Network, Epoch, History], None]
 
@@ -38,7 +44,7 @@ class Training:
     optimizer_state: OptimizerState
     method_state: Any
     noise_rngs: list[np.random.Generator]  # one a layer, for dropout
-    method_rng: np.random.Generator  # one child per event
+    method_rng: np.random.Generator  # one child per event and per drift
     history: History
     step: int = 0  # batches seen
 
@@ -217,6 +223,7 @@ def _add_drift(net, parameters, updates, training):
     slots = [
         update for parameter, update in zip(parameters, updates, strict=True) if parameter.slots
     ]
+    check_drifts(drifts, slots)
     for update, drift in zip(slots, drifts, strict=True):
         np.add(update, drift, out=update)
 
@@ -233,6 +240,7 @@ def _rewire(net, sparse_grads, training):
     rewires, state = training.method.rewire(
         net, sparse_grads, training.method_state, training.step, rng
     )
+    check_momentum(rewires)
     weights = [layer.weight for layer in net.sparse_layers]
     sources = net.restructure(rewires)
     training.method_state = training.method.follow(state, sources)
@@ -243,8 +251,9 @@ def _rewire(net, sparse_grads, training):
     for number, (old, rewire, layer) in enumerate(
         zip(weights, rewires, net.sparse_layers, strict=True)
     ):
-        dropped = csr.positions_of(old, rewire.drop)
-        record = Event(training.step, number, dropped, rewire.grow, layer.weight.nnz)
+        # Copies: what lives on must not hold on to buffers that the next event could use again.
+        dropped, grown = np.array(csr.positions_of(old, rewire.drop)), np.array(rewire.grow)
+        record = Event(training.step, number, dropped, grown, layer.weight.nnz)
         training.history.events.append(record)
 
 
@@ -266,10 +275,12 @@ def _carried_group(group, source, rewire):
 
 
 def _leave_out(net, method, state):
-    """Tell the layers which connections the forward pass leaves out."""
-    every = method.backward_only(state)
-    for layer, slots in zip(net.sparse_layers, every, strict=True) if every is not None else ():
-        layer.leave_out(slots)
+    """Tell the layers which connections the forward pass leaves out: what the method names."""
+    named = method.backward_only(state)
+    every = [()] * len(net.sparse_layers) if named is None else named
+    for layer, slots in zip(net.sparse_layers, every, strict=True):
+        if len(slots) or len(layer.left_out):
+            layer.leave_out(slots)
 
 
 def _require_finite(what, value, training):

@@ -36,3 +36,32 @@ def check_positive(**counts):
     for name, value in counts.items():
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"fit: {name} must be a positive whole number, got {value}")
+
+
+def check_momentum(rewires):
+    """Refuse a starting momentum that is not one finite number for each grown connection."""
+    for rewire in rewires:
+        momentum = rewire.momentum
+        if momentum is None:
+            continue
+        if np.shape(momentum) != np.shape(rewire.grow):
+            raise ValueError(
+                "fit: momentum must be as many as grow positions, "
+                f"{len(rewire.grow)}, got shape {np.shape(momentum)}"
+            )
+        if not np.isfinite(momentum).all():
+            raise ValueError(f"fit: momentum of grown connections must be finite, got {momentum}")
+
+
+def check_drifts(drifts, updates):
+    """Refuse drifts that are not one entry for each connection: another shape might spread."""
+    if len(drifts) != len(updates):
+        raise ValueError(
+            f"fit: drifts must be one for each sparse layer, {len(updates)}, got {len(drifts)}"
+        )
+    for k, (drift, update) in enumerate(zip(drifts, updates, strict=True)):
+        if np.shape(drift) != update.shape:
+            raise ValueError(
+                f"fit: drift of layer {k} must have one entry a connection, {len(update)}, "
+                f"got shape {np.shape(drift)}"
+            )

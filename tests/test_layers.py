@@ -377,6 +377,166 @@ def test_a_dense_layer_holds_its_weight_and_its_bias():
     assert dense(np.float32).nbytes == 4 * (N_OUT * N_IN + N_OUT)
 
 
+# Connections left out of the forward pass ---------------------------------------------------------
+
+LEFT_OUT = [0, 4, 5, 9]  # slots, in rows 0, 2 and 3
+
+
+def leaving_out(dtype=np.float64, slots=LEFT_OUT):
+    layer = linear(dtype)
+    layer.leave_out(np.array(slots))
+    return layer
+
+
+def zeroed(dtype=np.float64, slots=LEFT_OUT):
+    """The layer whose left-out weights are stored zeros."""
+    layer = linear(dtype)
+    layer.weight.data[slots] = 0
+    return layer
+
+
+def test_a_layer_leaves_nothing_out_unless_told():
+    assert linear().left_out.tolist() == []
+    assert linear().left_out.dtype == np.int64
+
+
+@every_dtype
+def test_what_is_left_out_is_zero_forward_and_back(dtype):
+    x, delta = random_tiles(dtype=dtype), random_tiles(N_OUT, 157, dtype)
+    (ref, ref_pullback), (comp, pullback) = (
+        layer.forward(x) for layer in (zeroed(dtype), leaving_out(dtype))
+    )
+    assert ref.tobytes() == comp.tobytes()
+    (ref_out, ref_grad), (out, grad) = ref_pullback(delta), pullback(delta)
+    assert ref_out.tobytes() == out.tobytes()
+    assert ref_grad.weight.tobytes() == grad.weight.tobytes()
+    assert ref_grad.bias.tobytes() == grad.bias.tobytes()
+
+
+def test_what_is_left_out_matters_to_the_outputs_and_to_the_input_gradient():
+    # Else the tests here would compare nothing with nothing.
+    x, delta = random_tiles(), random_tiles(N_OUT, 163)
+    (all_in, all_pullback), (comp, pullback) = (la.forward(x) for la in (linear(), leaving_out()))
+    assert (all_in != comp)[0, [0, 2, 3]].any(axis=1).all()
+    assert (all_pullback(delta)[0] != pullback(delta)[0]).any()
+
+
+def test_what_is_left_out_keeps_its_value_and_its_connection():
+    layer = leaving_out()
+    y, pullback = layer.forward(random_tiles())
+    pullback(np.ones_like(y))
+    np.testing.assert_array_equal(csr.to_dense(layer.weight), dense_weight())
+    np.testing.assert_array_equal(csr.pattern(layer.weight), pattern())
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_every_connection_has_a_weight_gradient_left_out_or_not(wanted):
+    x, delta = random_tiles(), random_tiles(N_OUT, 167)
+    ref = naive.weight_gradient(delta, x)[pattern()]
+    comp = leaving_out().forward(x)[1](delta, wanted=wanted)[1].weight
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=1e-12)  # sums of 11 terms of size 1
+    assert comp[LEFT_OUT].all()
+
+
+def test_the_gradient_there_is_the_derivative_at_zero():
+    # By finite differences through a loss that is not linear in the weights, E = sum y^2 / 2.
+    x = random_tiles()
+    layer = leaving_out()
+    y, pullback = layer.forward(x)
+    comp_x, grad = pullback(y)
+
+    def energy(values, inputs):
+        twin = Linear(csr.from_positions((N_OUT, N_IN), csr.flat(layer.weight), values), layer.bias)
+        out = twin.forward(inputs)[0]
+        return np.vdot(out, out) / 2
+
+    at = layer.weight.data.copy()
+    at[LEFT_OUT] = 0
+    for slot in range(layer.weight.nnz):
+        ref = naive.slope(lambda values: energy(values, x), at, np.eye(len(at))[slot])
+        # Quadratic, so only rounding of sums of about 100 terms of size 1, over the step 1e-6.
+        assert grad.weight[slot] == pytest.approx(ref, abs=1e-7)
+    direction = random_tiles(N_IN, 173)
+    ref = naive.slope(lambda inputs: energy(at, inputs), x, direction)
+    assert np.vdot(comp_x, direction) == pytest.approx(ref, abs=1e-7)
+
+
+def test_a_pullback_belongs_to_the_forward_it_came_from():
+    layer, x, delta = leaving_out(), random_tiles(), random_tiles(N_OUT, 179)
+    ref = layer.forward(x)[1](delta)[0]
+    _, pullback = layer.forward(x)
+    layer.leave_out(np.array([1]))
+    np.testing.assert_array_equal(ref, pullback(delta)[0])
+
+
+def test_the_next_call_is_all_that_counts():
+    layer, x = leaving_out(), random_tiles()
+    layer.leave_out(np.array([2, 3]))
+    assert layer.left_out.tolist() == [2, 3]
+    np.testing.assert_array_equal(layer.forward(x)[0], zeroed(slots=[2, 3]).forward(x)[0])
+    layer.leave_out(np.array([], int))
+    np.testing.assert_array_equal(layer.forward(x)[0], linear().forward(x)[0])
+    layer.leave_out(LEFT_OUT)
+    layer.leave_out(())
+    np.testing.assert_array_equal(layer.forward(x)[0], linear().forward(x)[0])
+
+
+def test_everything_may_be_left_out():
+    layer, x = linear(), random_tiles()
+    layer.leave_out(np.arange(layer.weight.nnz))
+    y, pullback = layer.forward(x)
+    np.testing.assert_array_equal(y, np.broadcast_to(layer.bias[:, None], y.shape))
+    assert not pullback(np.ones_like(y))[0].any()
+
+
+def test_a_new_weight_is_whole():
+    layer, x = leaving_out(), random_tiles()
+    layer.restructure(csr.Rewire(np.array([1, 3]), np.array([7, 9]), np.array([0.5, 0.25])))
+    assert layer.left_out.tolist() == []
+    ref = Linear(layer.weight, layer.bias).forward(x)[0]
+    np.testing.assert_array_equal(ref, layer.forward(x)[0])
+
+
+def test_the_slots_left_out_are_copied():
+    layer, slots = linear(), np.array(LEFT_OUT)
+    layer.leave_out(slots)
+    slots[:] = 1
+    assert layer.left_out.tolist() == LEFT_OUT
+
+
+def test_the_slots_left_out_are_counted_in_bytes():
+    assert leaving_out().nbytes == linear().nbytes + 8 * len(LEFT_OUT)
+
+
+def test_the_weights_are_seen_as_they_are_now():
+    # Training changes data in place; what is left out follows the present weights.
+    layer, x = leaving_out(), random_tiles()
+    layer.weight.data *= 2
+    ref = zeroed()
+    ref.weight.data *= 2
+    np.testing.assert_array_equal(ref.forward(x)[0], layer.forward(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("slots", "error", "rule"),
+    [
+        ([-1, 3], ValueError, "be in [0, 12), got -1"),
+        ([3, 12], ValueError, "be in [0, 12), got 12"),
+        ([3, 3], ValueError, "be ascending and unique, got 3 before 3"),
+        ([4, 3], ValueError, "be ascending and unique, got 4 before 3"),
+        ([[1, 2]], ValueError, "be one-dimensional, got shape (1, 2)"),
+        ([True, False], TypeError, "hold integers, got dtype bool"),
+        ([1.0], TypeError, "hold integers, got dtype float64"),
+    ],
+)
+def test_slots_that_are_none_cannot_be_left_out(slots, error, rule):
+    layer = linear()
+    assert layer.weight.nnz == 12
+    verb = "Linear: slots to leave out must "
+    with refuses(error, verb + rule):
+        layer.leave_out(np.array(slots))
+
+
 # LayerGrad ----------------------------------------------------------------------------------------
 
 

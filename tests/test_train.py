@@ -711,3 +711,393 @@ def test_data_that_is_no_pair_is_refused():
     net, (x, y), rng = problem(173)
     with pytest.raises(ValueError, match=r"^fit: data must be a pair \(x, y\), got 3 parts$"):
         fitted(net, (x, y, y), rng)
+
+
+# ---------------------------------------------------------------- what a method may ask for
+
+
+class Tried(Static):
+    """A method that does what it is told at the steps it is told; the rest is `Static`."""
+
+    def __init__(self, **told):
+        self.told = told
+
+    @property
+    def drifts(self):
+        return "drift" in self.told
+
+    @property
+    def replaces_update(self):
+        return self.told.get("replaces_update", False)
+
+    @property
+    def resets_optimizer(self):
+        return self.told.get("resets_optimizer", False)
+
+    def due(self, step):
+        return step in self.told.get("events", ())
+
+    def init(self, net, rng):
+        return self.told.get("state")
+
+    def backward_only(self, state):
+        return self.told["backward_only"](state) if "backward_only" in self.told else None
+
+    def drift(self, net, state, rate, rng):
+        return self.told["drift"](net, state, rate, rng)
+
+    def rewire(self, net, grads, state, step, rng):
+        if "rewire" not in self.told:
+            return super().rewire(net, grads, state, step, rng)
+        return self.told["rewire"](net), state
+
+    def follow(self, state, sources):
+        return self.told["follow"](state) if "follow" in self.told else state
+
+
+def trained_side_by_side(method, optimizer, n_steps=3, seed=353, dtype=np.float64):
+    """The same steps with `method` and with `Static`: both networks and trainings."""
+    runs = []
+    for one in (method, Static()):
+        net, (x, y), _ = problem(seed, dtype=dtype)
+        training = started(net, one, optimizer)
+        for _ in range(n_steps):
+            train.step(net, tiles.pack(x.astype(dtype)), y, training)
+        runs.append((net, training))
+    return runs
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adam"])
+def test_a_drift_is_added_to_the_update_of_the_weights(optimizer, dtype):
+    def drift(net, state, rate, rng):
+        return [np.full(layer.weight.nnz, 0.5 * (k + 1)) for k, layer in enumerate(layers(net))]
+
+    (net, _), (ref, _) = trained_side_by_side(Tried(drift=drift), optimizer, 1, dtype=dtype)
+    for k, (layer, twin) in enumerate(zip(layers(net), layers(ref), strict=True)):
+        expected = twin.weight.data + dtype(0.5 * (k + 1))
+        # The update and the drift are added first: a rounding or two of numbers of size 1.
+        np.testing.assert_allclose(
+            layer.weight.data, expected, rtol=0, atol=3 * np.finfo(dtype).eps
+        )
+        np.testing.assert_array_equal(layer.bias, twin.bias)
+        assert layer.weight.dtype == dtype
+
+
+def layers(net):
+    return net.sparse_layers
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adam"])
+def test_a_drift_does_not_enter_the_buffers(optimizer):
+    def drift(net, state, rate, rng):
+        return [np.full(layer.weight.nnz, 9.0) for layer in layers(net)]
+
+    (_, training), (_, ref) = trained_side_by_side(Tried(drift=drift), optimizer, 1)
+    pairs = zip(training.optimizer_state.buffers, ref.optimizer_state.buffers, strict=True)
+    for group, expected in pairs:
+        for comp, buffer in zip(group, expected, strict=True):
+            np.testing.assert_array_equal(comp, buffer)
+
+
+def test_a_drift_sees_the_weights_before_the_update_the_state_and_the_rate():
+    seen = []
+
+    def drift(net, state, rate, rng):
+        seen.append(([layer.weight.data.copy() for layer in layers(net)], state, rate))
+        return [np.zeros(layer.weight.nnz) for layer in layers(net)]
+
+    net, (x, y), _ = problem(353)
+    training = started(net, Tried(drift=drift, state="mine"), optim.sgd(lambda step: 0.5 / step))
+    for _ in range(3):
+        before = [layer.weight.data.copy() for layer in layers(net)]
+        train.step(net, tiles.pack(x), y, training)
+        for comp, ref in zip(seen[-1][0], before, strict=True):
+            np.testing.assert_array_equal(comp, ref)
+    assert [(state, rate) for _, state, rate in seen] == [("mine", 0.5 / s) for s in (1, 2, 3)]
+
+
+def test_a_drift_of_zero_changes_no_bit():
+    def drift(net, state, rate, rng):
+        return [np.zeros(layer.weight.nnz) for layer in layers(net)]
+
+    (net, _), (ref, _) = trained_side_by_side(Tried(drift=drift), optim.sgd(0.1, 0.9), 5)
+    assert all_bytes(net) == all_bytes(ref)
+
+
+def test_there_is_no_drift_where_an_event_replaces_the_update():
+    steps = []
+
+    def drift(net, state, rate, rng):
+        steps.append(training.step)
+        return [np.zeros(layer.weight.nnz) for layer in layers(net)]
+
+    method = Tried(drift=drift, events=(2, 4), replaces_update=True)
+    net, (x, y), _ = problem(353)
+    training = started(net, method, optim.sgd(0.1))
+    for _ in range(5):
+        train.step(net, tiles.pack(x), y, training)
+    assert steps == [1, 3, 5]
+
+
+def test_every_drift_has_draws_of_its_own():
+    drawn = []
+
+    def drift(net, state, rate, rng):
+        drawn.append(rng.random())
+        return [np.zeros(layer.weight.nnz) for layer in layers(net)]
+
+    for _ in range(2):
+        trained_side_by_side(Tried(drift=drift), optim.sgd(0.1), 4)
+    assert len(set(drawn)) == 4
+    assert drawn[:4] == drawn[4:]
+
+
+@pytest.mark.parametrize("wrong", [1, 4])
+def test_a_drift_of_too_few_or_too_many_layers_is_refused(wrong):
+    net, (x, y), _ = problem(353)
+    training = started(net, Tried(drift=lambda *_: [np.zeros(1)] * wrong), optim.sgd(0.1))
+    with pytest.raises(ValueError, match="must be one for each sparse layer, 3, got"):
+        train.step(net, tiles.pack(x), y, training)
+
+
+def test_a_drift_of_another_length_is_refused_even_if_it_would_spread():
+    net, (x, y), _ = problem(353)
+    before = all_bytes(net)
+    training = started(net, Tried(drift=lambda *_: [np.zeros(1)] * 3), optim.sgd(0.1))
+    message = r"fit: drift of layer 0 must have one entry a connection, \d+, got shape \(1,\)"
+    with pytest.raises(ValueError, match=message):
+        train.step(net, tiles.pack(x), y, training)
+    assert all_bytes(net) == before
+
+
+def test_a_drift_beyond_all_bounds_stops_the_training():
+    def drift(net, state, rate, rng):
+        return [np.full(layer.weight.nnz, np.inf) for layer in layers(net)]
+
+    net, (x, y), _ = problem(353)
+    before = all_bytes(net)
+    training = started(net, Tried(drift=drift), optim.sgd(0.1))
+    with pytest.raises(FloatingPointError, match="the weights must stay finite, got inf"):
+        train.step(net, tiles.pack(x), y, training)
+    assert all_bytes(net) == before
+
+
+def halves(state):
+    """Every other slot of each layer."""
+    return [slots[::2] for slots in state]
+
+
+def left_out_at(net, **told):
+    """A training of which the first layers leave out every other connection."""
+    state = [np.arange(layer.weight.nnz) for layer in layers(net)]
+    return started(net, Tried(state=state, backward_only=halves, **told), optim.sgd(0.1))
+
+
+def test_a_training_starts_with_the_forward_set_of_its_method():
+    net, data, _ = problem(359)
+    ref, _, _ = problem(359)
+    for layer in layers(ref):
+        layer.weight.data[::2] = 0
+    left_out_at(net)
+    assert evaluate(net, data) == evaluate(ref, data)
+    np.testing.assert_array_equal(net.predict(data[0]), ref.predict(data[0]))
+
+
+def test_what_is_left_out_is_trained_by_the_gradient_at_zero():
+    net, (x, y), _ = problem(359)
+    twin, _, _ = problem(359)
+    for layer in layers(twin):
+        layer.weight.data[::2] = 0
+    loss, grads = twin.gradients(tiles.pack(x), y)
+    before = [layer.weight.data.copy() for layer in layers(net)]
+    assert train.step(net, tiles.pack(x), y, left_out_at(net)) == loss
+    grads = twin.sparse_gradients(grads)
+    for layer, old, grad in zip(layers(net), before, grads, strict=True):
+        np.testing.assert_array_equal(layer.weight.data, old + -0.1 * grad.weight)
+        assert grad.weight[::2].any()
+
+
+def test_the_forward_set_is_told_anew_after_every_event():
+    def shifted(net):
+        return [csr.Rewire(np.array([0]), grown_at(la.weight), np.ones(1)) for la in layers(net)]
+
+    def grown_at(weight):
+        return np.setdiff1d(np.arange(weight.shape[0] * weight.shape[1]), csr.flat(weight))[:1]
+
+    net, (x, y), _ = problem(359)
+    training = left_out_at(
+        net, events=(2,), rewire=shifted, follow=lambda state: [slots[1:] for slots in state]
+    )
+    n = [layer.weight.nnz for layer in layers(net)]
+    for step in (1, 2, 3):
+        train.step(net, tiles.pack(x), y, training)
+        first = 0 if step < 2 else 1
+        comp = [layer.left_out.tolist() for layer in layers(net)]
+        assert comp == [list(range(first, nnz, 2)) for nnz in n]
+
+
+def test_an_event_that_changes_nothing_may_change_the_forward_set():
+    net, (x, y), _ = problem(359)
+    training = left_out_at(net, events=(1,), follow=lambda state: [s[:2] for s in state])
+    train.step(net, tiles.pack(x), y, training)
+    assert [layer.left_out.tolist() for layer in layers(net)] == [[0]] * 3
+
+
+def test_a_later_training_by_a_method_without_forward_set_uses_every_connection():
+    net, data, _ = problem(359)
+    left_out_at(net)
+    assert all(len(layer.left_out) for layer in layers(net))
+    started(net, Static(), optim.sgd(0.1))
+    assert evaluate(net, data) == evaluate(problem(359)[0], data)
+
+
+def test_a_forward_set_of_too_few_layers_is_refused():
+    net, _, _ = problem(359)
+    with pytest.raises(ValueError, match="shorter"):
+        started(net, Tried(backward_only=lambda _: [np.array([0])]), optim.sgd(0.1))
+
+
+def one_grown(momentum):
+    """Each layer drops its first connection and grows its first two absent positions."""
+
+    def rewire(net):
+        return [
+            csr.Rewire(
+                np.array([0]),
+                np.setdiff1d(np.arange(np.prod(la.weight.shape)), csr.flat(la.weight))[:2],
+                np.ones(2),
+                momentum,
+            )
+            for la in layers(net)
+        ]
+
+    return rewire
+
+
+def grown_slots(net, training):
+    """Of the last event, in the present weights."""
+    events = training.history.events[-len(layers(net)) :]
+    pairs = zip(layers(net), events, strict=True)
+    return [np.flatnonzero(np.isin(csr.flat(la.weight), e.grown)) for la, e in pairs]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adam"])
+@pytest.mark.parametrize("momentum", [None, np.array([0.25, -3.0])])
+def test_a_grown_connection_starts_with_the_momentum_it_is_given(momentum, optimizer):
+    method = Tried(events=(2,), rewire=one_grown(momentum))
+    (net, training), (_, ref) = trained_side_by_side(method, optimizer, 2)
+    for k, slots in enumerate(grown_slots(net, training)):
+        assert len(slots) == 2
+        first, *others = training.optimizer_state.buffers[2 * k]
+        assert first[slots].tolist() == ([0, 0] if momentum is None else momentum.tolist())
+        assert all(not other[slots].any() for other in others)
+        expected, *_ = ref.optimizer_state.buffers[2 * k]
+        np.testing.assert_array_equal(np.delete(first, slots), expected[1:])
+
+
+def test_a_momentum_is_not_looked_at_without_buffers():
+    method = Tried(events=(1,), rewire=one_grown(np.array([0.25, -3.0])))
+    (_, training), _ = trained_side_by_side(method, optim.sgd(0.1), 2)
+    assert set(training.optimizer_state.buffers) == {()}
+
+
+@pytest.mark.parametrize(
+    ("momentum", "message"),
+    [
+        (np.zeros(1), r"fit: momentum must be as many as grow positions, 2, got shape \(1,\)"),
+        (0.5, r"fit: momentum must be as many as grow positions, 2, got shape \(\)"),
+        (np.array([0.5, np.nan]), "fit: momentum of grown connections must be finite, got .*nan"),
+    ],
+)
+def test_a_momentum_that_does_not_fit_is_refused_and_changes_nothing(momentum, message):
+    net, (x, y), _ = problem(359)
+    training = started(net, Tried(events=(1,), rewire=one_grown(momentum)), optim.sgd(0.0, 0.9))
+    before = all_bytes(net)
+    with pytest.raises(ValueError, match=message):
+        train.step(net, tiles.pack(x), y, training)
+    assert all_bytes(net) == before
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=["sgd", "adam"])
+def test_an_optimizer_may_start_anew_after_an_event(optimizer):
+    made = []
+    for resets in (False, True):
+        method = Tried(events=(2,), rewire=one_grown(None), resets_optimizer=resets)
+        (net, training), _ = trained_side_by_side(method, optimizer, 2)
+        made.append(training.optimizer_state.made)
+        filled = [buffer.any() for group in training.optimizer_state.buffers for buffer in group]
+        assert any(filled) != resets
+        for parameter, group in zip(
+            net.parameters(), training.optimizer_state.buffers, strict=True
+        ):
+            assert {buffer.shape for buffer in group} == {parameter.value.shape}
+        train.step(net, tiles.pack(problem(353)[1][0]), problem(353)[1][1], training)
+        assert training.optimizer_state.made == made[-1] + 1
+    assert made == [2, 0]
+
+
+def test_an_empty_rewiring_is_recorded_and_leaves_the_layer_as_it_is():
+    net, (x, y), _ = problem(359)
+    training = started(net, Tried(events=(1, 2)), optim.sgd(0.1, 0.9))
+    weights = [layer.weight for layer in layers(net)]
+    for _ in range(2):
+        train.step(net, tiles.pack(x), y, training)
+    assert all(layer.weight is weight for layer, weight in zip(layers(net), weights, strict=True))
+    comp = [(e.step, e.layer, len(e.dropped), len(e.grown)) for e in training.history.events]
+    assert comp == [(step, layer, 0, 0) for step in (1, 2) for layer in range(3)]
+    assert [e.connections for e in training.history.events] == [w.nnz for w in weights] * 2
+    assert {e.grown.dtype for e in training.history.events} == {np.dtype(np.int64)}
+
+
+def test_empty_events_change_no_bit_of_a_training():
+    method = Tried(events=range(1, 9))
+    (net, training), (ref, twin) = trained_side_by_side(method, optim.adam(0.1), 8)
+    assert all_bytes(net) == all_bytes(ref)
+    pairs = zip(training.optimizer_state.buffers, twin.optimizer_state.buffers, strict=True)
+    for group, expected in pairs:
+        for comp, buffer in zip(group, expected, strict=True):
+            np.testing.assert_array_equal(comp, buffer)
+
+
+def test_an_empty_rewiring_with_values_is_still_refused():
+    wrong = csr.Rewire(np.empty(0, np.int64), np.empty(0, np.int64), np.ones(3))
+    net, (x, y), _ = problem(359)
+    training = started(net, Tried(events=(1,), rewire=lambda net: [wrong] * 3), optim.sgd(0.1))
+    with pytest.raises(ValueError, match="values must be as many as grow positions, 0"):
+        train.step(net, tiles.pack(x), y, training)
+
+
+def test_records_hold_on_to_no_buffer_that_an_event_could_use_again():
+    # Else every event would need memory of its own, and finding a free buffer would take ever
+    # longer.
+    net, (x, y), _ = problem(359)
+    training = started(net, SET(0.5, every=1), optim.sgd(0.1))
+    for _ in range(4):
+        train.step(net, tiles.pack(x), y, training)
+    for event in training.history.events:
+        assert event.dropped.base is None
+        assert event.grown.base is None
+
+
+def test_a_record_is_not_the_array_of_the_method():
+    net, (x, y), _ = problem(359)
+    rewires = one_grown(None)(net)
+    training = started(net, Tried(events=(1,), rewire=lambda net: rewires), optim.sgd(0.1))
+    train.step(net, tiles.pack(x), y, training)
+    ref = rewires[0].grow.tolist()
+    rewires[0].grow[:] = 0
+    assert training.history.events[0].grown.tolist() == ref
+
+
+def test_a_layer_that_is_not_restructured_keeps_what_it_leaves_out():
+    net, _, _ = problem(359)
+    first, second, third = layers(net)
+    for layer in layers(net):
+        layer.leave_out(np.array([1]))
+    nothing = Static().rewire(net, (), None, 1, None)[0][0]
+    dropped = csr.Rewire(np.array([0]), np.empty(0, np.int64), np.empty(0))
+    sources = net.restructure([nothing, dropped, nothing])
+    assert [len(layer.left_out) for layer in (first, second, third)] == [1, 0, 1]
+    assert sources[0].tolist() == list(range(first.weight.nnz))
+    assert sources[1].tolist() == list(range(1, second.weight.nnz + 1))

@@ -4,8 +4,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import csr, tiles
+from sparse_ref.csr_checks import integers, require_ascending
 from sparse_ref.kernels import backward, bias_gradient, sddmm, spmm
 from sparse_ref.layers.base import LayerGrad, Pullback, check_bias, check_tiles
+
+NONE = np.empty(0, np.int64)
 
 
 class Linear:
@@ -48,9 +51,9 @@ class Linear:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weight, its pattern both ways, and the bias."""
+        """Bytes of the weight, its pattern both ways, the bias, and which slots are left out."""
         arrays = (self.weight.data, self.weight.indices, self.weight.indptr, self.bias)
-        return sum(a.nbytes for a in (*arrays, *self._by_input))
+        return sum(a.nbytes for a in (*arrays, *self._by_input, self._left_out))
 
     def parameters(self) -> dict[str, np.ndarray]:
         """``weight`` (nnz,) in slot order and ``bias`` (n_out,)."""
@@ -91,20 +94,32 @@ class Linear:
     def adopt(self, weight: csr_array) -> None:
         """Take a weight that `csr` made, of the same shape, in place of the present one."""
         self.weight = weight
-        self._left_out: np.ndarray | None = None
+        self._left_out = NONE
         self._by_input = csr.transpose_index(weight)
 
+    @property
+    def left_out(self) -> np.ndarray:
+        """``(n,)`` int64 slots that the forward pass leaves out; mostly none."""
+        return self._left_out
+
     def leave_out(self, slots: np.ndarray) -> None:
-        """Let the forward pass treat these connections as zeros, until the next weight is adopted.
+        """Let the forward pass treat these connections as zeros, and all others as they are.
 
         They have gradients and are trained all the same: the backward-only connections of
-        Top-KAST.
+        Top-KAST. Holds until the next call or the next weight.
+
+        Parameters
+        ----------
+        slots : sequence of int
+            Ascending; copied.
         """
+        slots = integers("Linear", "slots to leave out", slots)
+        require_ascending("Linear", "slots to leave out", slots, self.weight.nnz)
         self._left_out = slots
 
     def _forward_data(self):
         """The weights' values as the forward pass sees them."""
-        if self._left_out is None:
+        if not len(self._left_out):
             return self.weight.data
         data = self.weight.data.copy()
         data[self._left_out] = 0

@@ -1,10 +1,42 @@
 """Sparse-training methods, one file per paper; `ALL` lists them for tests and the command."""
 
 from sparse_ref.methods.base import Method, Run
+from sparse_ref.methods.deepr import DeepR
+from sparse_ref.methods.dsr import DSR
+from sparse_ref.methods.ggr import GGR
+from sparse_ref.methods.itop import ITOP
 from sparse_ref.methods.rigl import RigL
 from sparse_ref.methods.set_ import SET
+from sparse_ref.methods.set_rigl import SetRigL
+from sparse_ref.methods.snfs import SNFS
 from sparse_ref.methods.static import Static
+from sparse_ref.methods.topkast import TopKAST
 
-ALL = {"static": Static, "set": SET, "rigl": RigL}
+ALL = {
+    "static": Static,
+    "set": SET,
+    "deepr": DeepR,
+    "rigl": RigL,
+    "set_rigl": SetRigL,
+    "ggr": GGR,
+    "dsr": DSR,
+    "snfs": SNFS,
+    "itop": ITOP,
+    "topkast": TopKAST,
+}
 
-__all__ = ["ALL", "SET", "Method", "RigL", "Run", "Static"]
+__all__ = [
+    "ALL",
+    "DSR",
+    "GGR",
+    "ITOP",
+    "SET",
+    "SNFS",
+    "DeepR",
+    "Method",
+    "RigL",
+    "Run",
+    "SetRigL",
+    "Static",
+    "TopKAST",
+]

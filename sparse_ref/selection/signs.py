@@ -32,7 +32,7 @@ def position_signs(positions: np.ndarray, seed: int, exceptions: np.ndarray = NO
     Returns
     -------
     (n,) int8
-        1 or -1: one bit of a hash (the finaliser of SplitMix64) of seed and position.
+        1 or -1: the first bit of that output of SplitMix64 (Steele, Lea, Flood 2014).
     """
     z = positions.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
