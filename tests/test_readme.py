@@ -56,3 +56,9 @@ def test_the_configuration_shown_is_accepted():
 
     (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     assert parse(tomllib.loads(text)).method.name == "rigl"
+
+
+def test_the_conventions_are_those_of_the_code():
+    from sparse_ref.methods import ALL, conventions
+
+    assert conventions.document(ALL) in README
