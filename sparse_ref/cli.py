@@ -1,4 +1,4 @@
-"""The command ``sparse-ref``: compare, train, data.
+"""The command ``sparse-ref``: compare, train, data; reproduce and bench are made elsewhere.
 
 The only module of the library that knows `data_loaders`.
 """
@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 import data_loaders
 from sparse_ref.bench import command as bench
+from sparse_ref.experiments import command as reproduction
 from sparse_ref.experiments import compare as comparison
 from sparse_ref.experiments import output, pictures
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
@@ -69,6 +70,7 @@ def compare(
     data: DataOption = "fashion-mnist-sample",
     methods: Annotated[str, typer.Option(help=f"Some of {NAMES}; commas between.")] = NAMES,
     density: Annotated[str, typer.Option(help="Comma-separated fractions.")] = "0.1,0.02",
+    distribution: Annotated[str, typer.Option(help="Over layers: uniform, er or erk.")] = "erk",
     epochs: Annotated[int, typer.Option(help="Passes over the training examples.")] = 40,
     seeds: Annotated[int, typer.Option(help="Trainings per method and density.")] = 3,
     out: OutOption = None,
@@ -76,6 +78,7 @@ def compare(
     """Train every method on the same networks and batches; print a table, draw pictures."""
     with _told(), _training():
         base = merged({"epochs": epochs}, "data.name", data)
+        base = merged(base, "model.distribution", distribution)
         densities = [_number("--density", text) for text in density.split(",")]
         names = [name.strip() for name in methods.split(",")]
         configs = comparison.grid(base, names, densities, range(1, seeds + 1))
@@ -246,7 +249,7 @@ def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:
     return (
         f"{name}: {len(parts.train[1]):,} training, {held_out:,} held-out, "
         f"{len(parts.test[1]):,} test images\n{sizes}, {_many(configs[0].epochs, 'epoch')}, "
-        f"{_many(seeds, 'seed')}"
+        f"{_many(seeds, 'seed')}, connections shared out by {configs[0].model.distribution}"
     )
 
 
@@ -274,5 +277,6 @@ def _number(flag: str, text: str) -> float:
         raise ConfigError(f"{flag} must be numbers separated by commas, got {text!r}") from None
 
 
-# Down here, because it takes what stands above.
+# Down here, because they take what stands above.
+app.command("reproduce")(reproduction.make(DATA, _told, _training))
 app.add_typer(bench.make(lambda: DATA["fashion-mnist"](), _told), name="bench")

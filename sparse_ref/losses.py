@@ -50,17 +50,9 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.n
     value, delta
         As `softmax_cross_entropy`.
     """
-    targets = np.asarray(targets)
-    if np.issubdtype(targets.dtype, np.integer):
-        labels = _checked_labels("squared_error", targets, outputs)
-        targets = np.eye(outputs.shape[1], dtype=outputs.dtype)[labels]
-    n, room = len(targets), outputs.shape[0] * outputs.shape[2]
-    if targets.shape != (n, outputs.shape[1]) or not 0 < n <= room:
-        raise ValueError(
-            f"squared_error: targets must have shape (n, {outputs.shape[1]}) with n from 1 to "
-            f"{room}, got {targets.shape}"
-        )
-    error = tiles.unpack(outputs, n) - targets.astype(outputs.dtype)
+    targets = _checked_targets("squared_error", targets, outputs)
+    n = len(targets)
+    error = tiles.unpack(outputs, n) - targets
     value = 0.5 * float(np.sum(np.square(error, dtype=np.float64))) / n
     delta = np.zeros_like(outputs)
     rows = delta.transpose(0, 2, 1)
@@ -70,10 +62,73 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.n
     return value, delta
 
 
+def sigmoid_squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean over examples of ``1/2 sum (y - targets)^2`` with ``y = sigmoid(outputs)``.
+
+    Parameters
+    ----------
+    outputs : (tiles, n_out, width)
+        Before the sigmoid. It keeps their order, so the class is still their argmax.
+    targets : (n, n_out) floats, or (n,) integers
+        Integers stand for one-hot rows.
+
+    Returns
+    -------
+    value : float
+    delta : (tiles, n_out, width)
+        dvalue/doutputs, ``(y - targets) y (1 - y) / n``; zero in padded examples.
+
+    Notes
+    -----
+    Evaluated in float64 with `sparse_ref.elementary`, so the bits do not depend on the host.
+    """
+    return _through_sigmoid("sigmoid_squared_error", outputs, targets, 1)
+
+
+def sigmoid_squared_error_mocanu_code(
+    outputs: np.ndarray, targets: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The value of `sigmoid_squared_error` with the derivative that SET's authors' code uses.
+
+    Their derivative of the sigmoid takes the output before the sigmoid, and is given the one after
+    it: ``(y - targets) s (1 - s) / n`` with ``s = sigmoid(y)``. That factor is 0.197 to 0.25 for
+    every output, where the true one goes to 0 for outputs near 0 or 1. Parameters and result
+    otherwise as there.
+
+    References
+    ----------
+    The code that goes with Mocanu et al. (2018), `set_mlp.py` of the ECML-PKDD 2019 tutorial.
+    """
+    return _through_sigmoid("sigmoid_squared_error_mocanu_code", outputs, targets, 2)
+
+
 LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": softmax_cross_entropy,
     "squared_error": squared_error,
+    "sigmoid_squared_error": sigmoid_squared_error,
+    "sigmoid_squared_error_mocanu_code": sigmoid_squared_error_mocanu_code,
 }
+
+
+def _through_sigmoid(who, outputs, targets, times):
+    targets = _checked_targets(who, targets, outputs)
+    delta = tiles.empty(outputs.shape, outputs.dtype)
+    return _sigmoid_squared_error(outputs, targets, times, delta), delta
+
+
+def _checked_targets(who, targets, outputs):
+    """Rows in the outputs' dtype."""
+    targets = np.asarray(targets)
+    if np.issubdtype(targets.dtype, np.integer):
+        labels = _checked_labels(who, targets, outputs)
+        return np.eye(outputs.shape[1], dtype=outputs.dtype)[labels]
+    n, room = len(targets), outputs.shape[0] * outputs.shape[2]
+    if targets.shape != (n, outputs.shape[1]) or not 0 < n <= room:
+        raise ValueError(
+            f"{who}: targets must have shape (n, {outputs.shape[1]}) with n from 1 to "
+            f"{room}, got {targets.shape}"
+        )
+    return targets.astype(outputs.dtype)
 
 
 def _checked_labels(who, labels, outputs):
@@ -116,4 +171,29 @@ def _softmax_cross_entropy(outputs, labels, delta):
             for c in range(classes):
                 share = exp(np.float64(outputs[t, c, lane]) - np.float64(top)) / norm
                 delta[t, c, lane] = (share - (1.0 if c == label else 0.0)) / n
+    return value / n
+
+
+@njit(cache=True)
+def _sigmoid(x):
+    return 1.0 / (1.0 + exp(-x))
+
+
+@njit(cache=True)
+def _sigmoid_squared_error(outputs, targets, times, delta):
+    # y = sigmoid(outputs); delta = (y - targets) s (1 - s) / n, s the sigmoid applied `times` times
+    n_tiles, n_out, width = outputs.shape
+    n, value = targets.shape[0], 0.0
+    for t in range(n_tiles):
+        for lane in range(width):
+            example = t * width + lane
+            if example >= n:
+                delta[t, :, lane] = 0
+                continue
+            for j in range(n_out):
+                y = _sigmoid(np.float64(outputs[t, j, lane]))
+                s = _sigmoid(y) if times == 2 else y
+                error = y - np.float64(targets[example, j])
+                value += 0.5 * error * error
+                delta[t, j, lane] = error * s * (1.0 - s) / n
     return value / n

@@ -14,10 +14,12 @@ import numpy as np
 from sparse_ref import allocation, csr
 from sparse_ref.initialise import initial_bias, initial_weights
 from sparse_ref.layers import AllReLU, Dense, Dropout, Layer, Linear, ReLU, SReLU
+from sparse_ref.layers.unscaled_dropout import EvaluationScale, UnscaledDropout
 from sparse_ref.network import Network
 
 ALL_RELU_ALPHA = 0.6  # Curci et al. 2021 tune it per data set; see `mlp`
-DRAWS = ("exact", "bernoulli")
+DRAWS = ("exact", "bernoulli", "with_replacement")
+DROPOUTS = ("inverted", "mocanu_code")
 ACTIVATIONS = ("relu", "srelu", "all_relu")
 
 
@@ -32,6 +34,7 @@ def mlp(
     draw: str = "exact",
     activation: str = "relu",
     dropout: float = 0.0,
+    dropout_rule: str = "inverted",
     initialisation: str = "kaiming_uniform",
     fan: str = "shape",
     loss: str = "softmax_cross_entropy",
@@ -53,11 +56,16 @@ def mlp(
         Weight layers to keep dense, on BLAS, outside the budget; -1 is the output layer.
     draw : str
         ``exact``: the allocated count, every subset equally likely; ``bernoulli``: an independent
-        coin per position whose mean is the allocated count.
+        coin per position whose mean is the allocated count; ``with_replacement``: as many draws as
+        the allocated count, which make fewer connections (a `distribution` of counts then holds
+        numbers of draws, which may exceed a layer's positions).
     activation : str
         ``relu``, ``srelu``, or ``all_relu`` (with alpha 0.6).
     dropout : float
         Rate after every hidden activation.
+    dropout_rule : str
+        ``inverted``: `sparse_ref.layers.Dropout`; ``mocanu_code``: as SET's authors' code, see
+        `sparse_ref.layers.unscaled_dropout`.
     initialisation, fan : str
         See `sparse_ref.initialise`.
     loss : str
@@ -72,16 +80,19 @@ def mlp(
     shapes = _shapes(sizes)
     _require_name("draw", draw, DRAWS)
     _require_name("activation", activation, ACTIVATIONS)
-    counts = _counts(shapes, density, distribution, _layer_numbers(dense, len(shapes)))
+    _require_name("dropout_rule", dropout_rule, DROPOUTS)
+    before, after = _dropout_layers(dropout, dropout_rule)
+    counts = _counts(shapes, density, distribution, _layer_numbers(dense, len(shapes)), draw)
     layers: list[Layer] = []
     for k, (shape, count, stream) in enumerate(
         zip(shapes, counts, _streams(rng, len(shapes)), strict=True)
     ):
         draws, unit_draws = stream.spawn(2)
         layers.append(_weighted(shape, count, draw, draws, dtype, initialisation, fan))
+        layers += [make(dropout) for make in before if k > 0]
         if k < len(shapes) - 1:
             layers.append(_activation(activation, shape[0], k, unit_draws, dtype))
-            layers += [Dropout(dropout)] if dropout else []
+            layers += [make(dropout) for make in after]
     return Network(layers, loss)
 
 
@@ -129,17 +140,40 @@ def _layer_numbers(dense, n):
     return {k % n for k in dense}
 
 
-def _counts(shapes, density, distribution, dense):
-    """Connections per layer; None where the layer is dense."""
+def _dropout_layers(rate, rule):
+    """What stands before and after the hidden activations; inputs are never dropped."""
+    if not rate:
+        return (), ()
+    return ((), (Dropout,)) if rule == "inverted" else ((EvaluationScale,), (UnscaledDropout,))
+
+
+def _counts(shapes, density, distribution, dense, draw):
+    """Connections (or draws) per layer; None where the layer is dense."""
     if density is None and isinstance(distribution, str):
         return [None] * len(shapes)
     sparse = [k for k in range(len(shapes)) if k not in dense]
     counts: list[int | None] = [None] * len(shapes)
     if sparse:
-        allotted = allocation.allocate(distribution, [shapes[k] for k in sparse], density)
+        if draw == "with_replacement" and not isinstance(distribution, str):
+            allotted = _numbers_of_draws(distribution, len(sparse))
+        else:
+            allotted = allocation.allocate(distribution, [shapes[k] for k in sparse], density)
         for k, count in zip(sparse, allotted, strict=True):
             counts[k] = int(count)
     return counts
+
+
+def _numbers_of_draws(given, n):
+    numbers = [int(number) for number in given]
+    if len(numbers) != n or any(number < 0 for number in numbers):
+        raise ValueError(f"mlp: numbers of draws must be {n}, none negative, got {list(given)}")
+    return numbers
+
+
+def _positions(shape, count, draw, rng):
+    if draw == "bernoulli":
+        return allocation.bernoulli(shape, count / (shape[0] * shape[1]), rng)
+    return (allocation.exact if draw == "exact" else allocation.with_replacement)(shape, count, rng)
 
 
 def _weighted(shape, count, draw, rng, dtype, initialisation, fan):
@@ -149,11 +183,7 @@ def _weighted(shape, count, draw, rng, dtype, initialisation, fan):
         )
         values = initial_weights(every, rng, initialisation, fan).reshape(shape)
         return Dense(values, initial_bias(shape, rng, initialisation, dtype))
-    positions = (
-        allocation.exact(shape, count, rng)
-        if draw == "exact"
-        else allocation.bernoulli(shape, count / (shape[0] * shape[1]), rng)
-    )
+    positions = _positions(shape, count, draw, rng)
     weight = csr.from_positions(shape, positions, np.zeros(len(positions), dtype))
     weight.data[:] = initial_weights(weight, rng, initialisation, fan)
     return Linear(weight, initial_bias(shape, rng, initialisation, dtype))

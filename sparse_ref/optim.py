@@ -20,7 +20,7 @@ from sparse_ref.elementwise import adam_update, add_scaled, momentum_update
 from sparse_ref.layers import Parameter
 from sparse_ref.schedules import Schedule, as_schedule
 
-DECAYS = ("l2", "decoupled")
+DECAYS = ("l2", "decoupled", "unscaled")
 DECAYED = ("weight", "bias")  # activation parameters never decay
 
 
@@ -47,9 +47,11 @@ class Optimizer(ABC):
         if self.decay == "l2" and self.weight_decay and parameter.name in DECAYED:
             add_scaled(grad, _like(grad, self.weight_decay), parameter.value.reshape(-1))
 
-    def _add_decoupled(self, parameter: Parameter, update: np.ndarray, rate: float) -> None:
-        if self.decay == "decoupled" and self.weight_decay and parameter.name in DECAYED:
-            factor = _like(update, -rate * self.weight_decay)
+    def _add_decay(self, parameter: Parameter, update: np.ndarray, rate: float) -> None:
+        """What decays beside the gradient's step, not by way of it."""
+        if self.decay != "l2" and self.weight_decay and parameter.name in DECAYED:
+            scale = rate if self.decay == "decoupled" else 1.0
+            factor = _like(update, -scale * self.weight_decay)
             add_scaled(update, factor, parameter.value.reshape(-1))
 
     @abstractmethod
@@ -86,6 +88,7 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
     decay: str = "l2"
+    bias_factor: float = 1.0
 
     def init(self, parameters: Sequence[Parameter]) -> OptimizerState:
         """One momentum buffer per parameter, or none without momentum."""
@@ -104,9 +107,10 @@ class SGD(Optimizer):
         rate = self.learning_rate(step)
         updates = [_flat(grad) for grad in grads]
         for parameter, grad, group in zip(parameters, updates, state.buffers, strict=True):
+            own = rate * self.bias_factor if parameter.name == "bias" else rate
             self._add_l2(parameter, grad)
-            self._step(grad, group, rate)
-            self._add_decoupled(parameter, grad, rate)
+            self._step(grad, group, own)
+            self._add_decay(parameter, grad, own)
         return _shaped(updates, parameters), OptimizerState(state.made + 1, state.buffers)
 
     def _step(self, grad, group, rate):
@@ -151,7 +155,7 @@ class Adam(Optimizer):
             betas = _like(grad, 1.0 - self.beta1), _like(grad, 1.0 - self.beta2)
             factors = (_like(grad, number) for number in (unbias2, self.epsilon, rate * unbias1))
             adam_update(grad, mean, square, betas, *factors)
-            self._add_decoupled(parameter, grad, rate)
+            self._add_decay(parameter, grad, rate)
         return _shaped(updates, parameters), OptimizerState(count, state.buffers)
 
 
@@ -161,6 +165,7 @@ def sgd(
     nesterov: bool = False,
     weight_decay: float = 0.0,
     decay: str = "l2",
+    bias_factor: float = 1.0,
 ) -> SGD:
     """Stochastic gradient descent with momentum: ``v = mu v + g``, ``w -= rate * v``.
 
@@ -176,6 +181,9 @@ def sgd(
     decay : str
         ``l2``: ``weight_decay * w`` is added to the gradient, before momentum. ``decoupled``:
         ``rate * weight_decay * w`` is taken off the weight (Loshchilov and Hutter 2019).
+        ``unscaled``: ``weight_decay * w`` is, whatever the rate, as in SET's authors' code.
+    bias_factor : float
+        > 0; biases learn at this multiple of the rate.
 
     Notes
     -----
@@ -186,7 +194,9 @@ def sgd(
     _require_fraction("sgd", "momentum", momentum)
     if nesterov and not momentum:
         raise ValueError(f"sgd: nesterov needs momentum above 0, got {momentum}")
-    return SGD(rate, momentum, nesterov, weight_decay, decay)
+    if not 0 < bias_factor < np.inf:
+        raise ValueError(f"sgd: bias_factor must be above 0, got {bias_factor}")
+    return SGD(rate, momentum, nesterov, weight_decay, decay, bias_factor)
 
 
 def adam(

@@ -105,8 +105,42 @@ def input_connections(
             shown = ax.imshow(image, cmap="viridis", norm=PowerNorm(0.6, 0, top))
             ax.set_title(f"{title}\n{row_title}", fontsize=9)
         bar = figure.colorbar(shown, ax=axes[r, extra:].tolist(), shrink=0.8)
-        bar.set_label("connections per pixel (power scale)", fontsize=8)
+        bar.set_label("connections per pixel\n(power scale)", fontsize=8)
         bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def over_density(
+    curves: Mapping[str, Mapping[float, np.ndarray]],
+    what: str,
+    dense: np.ndarray | None = None,
+) -> Figure:
+    """A quantity over density, which has a logarithmic axis: means, and bars from least to most.
+
+    Parameters
+    ----------
+    curves : name -> density -> (seeds,)
+    what : str
+        The quantity, for the axis.
+    dense : (seeds,), optional
+        Of the dense network: a dashed line at its mean.
+    """
+    figure, (ax,) = _panels(1, width=6.0, height=4.0)
+    for k, (name, points) in enumerate(curves.items()):
+        densities = sorted(points)
+        values = [np.asarray(points[density]) for density in densities]
+        means = np.array([value.mean() for value in values])
+        below = means - [value.min() for value in values]
+        above = [value.max() for value in values] - means
+        marker = "os^D"[k % 4]
+        look = {"color": COLOURS[1 + k % 7], "marker": marker, "capsize": 3}
+        ax.errorbar(densities, means, [below, above], label=name, **look)
+    if dense is not None:
+        ax.axhline(np.mean(dense), color=COLOURS[0], linestyle="--", label="dense")
+    ax.set(xlabel="density", ylabel=what)
+    ax.set_xscale("log")
+    ax.grid(alpha=0.25)
+    _legend(figure, [ax])
     return figure
 
 

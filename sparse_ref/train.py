@@ -118,7 +118,9 @@ def start(
     method_rng: np.random.Generator,
 ) -> Training:
     """A training at step 0."""
-    state = method.init(net, method_rng)
+    # Its own stream, so that a layer more moves no event's draw; without a state there is none.
+    stateful = type(method).init is not Method.init
+    state = method.init(net, method_rng.spawn(1)[0] if stateful else method_rng)
     _leave_out(net, method, state)
     return Training(
         method=method,

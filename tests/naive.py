@@ -415,7 +415,7 @@ def weakest_of_all(weights, presents, k):
 
 
 def ggr_sets(weights, presents, grads, n_drops, distribution, insertion, odd_to, forbid):
-    """Of each layer: what drops, how many come, which of them the gradient chooses, what is free."""
+    """Of each layer: what drops, how many come, which the gradient chooses, what is free."""
     dropped = [weakest(w, p, n) for w, p, n in zip(weights, presents, n_drops, strict=True)]
     free = []
     for present, gone in zip(presents, dropped, strict=True):

@@ -21,6 +21,7 @@ from sparse_ref.allocation import (
     exact,
     set_epsilon,
     uniform,
+    with_replacement,
 )
 
 LENET_300_100 = [(300, 784), (100, 300), (10, 100)]
@@ -533,11 +534,37 @@ def test_bernoulli_occupies_every_position_equally_often():
     assert np.sum((hits - n * p) ** 2) / (n * p * (1 - p)) < 32.9  # quantile 0.999
 
 
+def test_with_replacement_keeps_what_came_up():
+    draws = np.random.default_rng(2027).integers(0, 12, 15)
+    comp = with_replacement((3, 4), 15, np.random.default_rng(2027))
+    assert comp.tolist() == sorted(set(draws.tolist()))
+    assert comp.dtype == np.int64
+
+
+def test_with_replacement_leaves_as_many_positions_empty_as_chance_does():
+    rng = np.random.default_rng(2028)
+    n, size, draws = 4000, 150, 130
+    counts = [len(with_replacement((10, 15), draws, rng)) for _ in range(n)]
+    # A position stays empty with probability q, a pair of them with p; occupancies are correlated.
+    q, p = (1 - 1 / size) ** draws, (1 - 2 / size) ** draws
+    variance = size * q * (1 - q) + size * (size - 1) * (p - q * q)
+    assert abs(np.mean(counts) - size * (1 - q)) < 4 * math.sqrt(variance / n)
+    assert abs(np.var(counts) - variance) < 4 * variance * math.sqrt(2 / n)
+
+
+def test_the_output_layer_of_the_tutorial_of_set():
+    # 13 (1000 + 10) = 13130 draws of 10000 positions: 10000 (1 - 0.9999^13130) = 7310.1 expected
+    rng = np.random.default_rng(2029)
+    counts = [len(with_replacement((10, 1000), 13130, rng)) for _ in range(40)]
+    assert abs(np.mean(counts) - 7310.1) < 4 * 31 / math.sqrt(40)  # deviation below 31
+
+
 def test_draws_do_not_list_the_positions():
     shape = (2**30, 2**30)  # 2^60 positions: any list of them would fail
     rng = np.random.default_rng(7)
     assert len(exact(shape, 1000, rng)) == 1000
     assert 500 < len(bernoulli(shape, 1000 / 2**60, rng)) < 1500  # 16 standard deviations
+    assert len(with_replacement(shape, 1000, rng)) == 1000  # two alike: chance 4e-13
 
 
 def test_the_generator_alone_decides():
@@ -555,6 +582,18 @@ def test_the_generator_alone_decides():
         (exact, 2.0, TypeError, "exact: count must be an integer, got 2.0"),
         (bernoulli, 1.5, ValueError, "bernoulli: probability must be in [0, 1], got 1.5"),
         (bernoulli, "p", TypeError, "bernoulli: probability must be a number, got 'p'"),
+        (
+            with_replacement,
+            -1,
+            ValueError,
+            "with_replacement: n_draws must be finite and >= 0, got -1",
+        ),
+        (
+            with_replacement,
+            2.0,
+            TypeError,
+            "with_replacement: n_draws must be an integer, got 2.0",
+        ),
     ],
 )
 def test_draws_name_what_is_wrong(draw, number, error, text):

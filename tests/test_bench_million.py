@@ -129,7 +129,9 @@ def test_silence_is_broken(monkeypatch):
 
 
 def test_a_method_it_does_not_know_is_refused():
-    with pytest.raises(ValueError, match=r"methods must be of \['ggr', 'rigl', 'set'\], got 'snip'"):
+    with pytest.raises(
+        ValueError, match=r"methods must be of \['ggr', 'rigl', 'set'\], got 'snip'"
+    ):
         million.run(lambda line: None, methods=["set", "snip"])
 
 

@@ -1,8 +1,9 @@
 import json
 
+import numpy as np
 import pytest
 
-from sparse_ref import methods, schedules
+from sparse_ref import methods, optim, schedules
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
 
 
@@ -64,6 +65,28 @@ def test_a_configuration_survives_json():
         ({"epochs": 0}, "config: epochs: .*greater than or equal to 1, got 0"),
         ({"batch_size": 2.5}, "config: batch_size: .*integer.*, got 2.5"),
         ({"data": "mnist"}, "config: data: .*, got 'mnist'"),
+        (
+            {"model": {"distribution": "even"}},
+            r"config: model.distribution: must be one of \[.*'erk'.*\], or counts, "
+            "got 'even'",
+        ),
+        ({"model": {"loss": "hinge"}}, "config: model.loss: .*, got 'hinge'"),
+        ({"model": {"draw": "coin"}}, "config: model.draw: .*, got 'coin'"),
+        ({"model": {"dropout_rule": "none"}}, "config: model.dropout_rule: .*, got 'none'"),
+        (
+            {"model": {"distribution": [5, 6]}},
+            "config: model.distribution must hold a count for each of 3 sparse layers, got 2",
+        ),
+        (
+            {"model": {"distribution": [5, 6, 7], "dense": [-1]}},
+            "config: model.distribution must hold a count for each of 2 sparse layers, got 3",
+        ),
+        (
+            {"model": {"distribution": [5, 6, 7], "density": "dense"}},
+            "config: model.distribution must be a name in a dense network, got counts",
+        ),
+        ({"optimizer": {"bias_factor": 0}}, "config: optimizer.bias_factor: .*, got 0"),
+        ({"optimizer": {"decay": "l1"}}, "config: optimizer.decay: .*, got 'l1'"),
     ],
 )
 def test_a_bad_setting_is_refused_by_its_path(settings, message):
@@ -87,6 +110,54 @@ def test_the_option_stop_overrules_until():
     assert parse(settings).method.build(steps=1000) == methods.SET(stop=30)
 
 
+def test_a_convention_is_passed_on():
+    settings = {"method": {"name": "rigl", "convention": "jaxpruner", "until": 0.5}}
+    method = parse(settings).method.build(steps=1000)
+    assert method == methods.RigL(stop=500, convention="jaxpruner")
+    assert method != methods.RigL(stop=500)
+
+
+def test_options_overrule_the_convention():
+    options = {"rounding": "ceil"}
+    settings = {"method": {"name": "set", "convention": "rigl-tf1", "options": options}}
+    method = parse(settings).method.build(steps=100)
+    assert method == methods.SET(stop=75, convention="rigl-tf1", rounding="ceil")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"method": {"name": "rigl", "convention": "tf3"}},
+            r"^config: method.convention must be one of \['paper', 'rigl-tf1', .*\], got 'tf3'$",
+        ),
+        (
+            {"method": {"name": "static", "convention": "rigl-tf1"}},
+            r"^config: method.convention must be one of \['paper'\], got 'rigl-tf1'$",
+        ),
+        (
+            {"method": {"name": "set", "options": {"convention": "rigl-tf1"}}},
+            "^config: method.options.convention is not an option of set",
+        ),
+    ],
+)
+def test_a_convention_that_a_method_has_not_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(settings)
+
+
+def test_the_paper_is_a_convention_of_every_method():
+    for name in methods.ALL:
+        settings = {"method": {"name": name, "convention": "paper"}}
+        assert parse(settings) == parse({"method": {"name": name}})
+
+
+def test_an_option_is_judged_as_in_a_long_training():
+    # `until` of a training of a few steps would come before `start`.
+    settings = {"method": {"name": "rigl", "options": {"start": 200}}}
+    assert parse(settings).method.build(steps=1000).start == 200
+
+
 def test_a_method_without_stop_ignores_until():
     assert parse({"method": {"name": "static"}}).method.build(steps=9) == methods.Static()
 
@@ -105,6 +176,18 @@ def test_schedules_are_built_in_steps():
 def test_warm_up_wraps_the_schedule():
     rate = parse({"optimizer": {"warmup_epochs": 2}}).optimizer.build(10, 50).learning_rate
     assert rate == schedules.Warmup(schedules.Cosine(0.05, stop=50), 20)
+
+
+def test_counts_and_loss_reach_the_network():
+    model = {"sizes": [5, 4, 3], "distribution": [7, 6], "loss": "sigmoid_squared_error"}
+    net = parse({"model": model}).model.build(np.random.default_rng(7))
+    assert (net.connections, net.loss) == ((7, 6), "sigmoid_squared_error")
+
+
+def test_sgd_is_built_with_the_factor_of_its_biases():
+    optimizer = {"schedule": "constant", "decay": "unscaled", "bias_factor": 0.25}
+    built = parse({"optimizer": optimizer}).optimizer.build(10, 50)
+    assert built == optim.sgd(0.05, 0.9, True, 1e-3, "unscaled", 0.25)
 
 
 def test_adam_is_built_with_its_decay():
@@ -148,3 +231,19 @@ def test_merging_leaves_the_original_alone():
     settings = {"model": {"density": 0.1, "dropout": 0.2}}
     assert merged(settings, "model.density", 0.3) == {"model": {"density": 0.3, "dropout": 0.2}}
     assert settings == {"model": {"density": 0.1, "dropout": 0.2}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "stop"),
+    [
+        ({"name": "rigl"}, 750),
+        ({"name": "rigl", "options": {"until": 1.0}}, 1000),
+        ({"name": "rigl", "convention": "itop"}, 1000),
+        ({"name": "ggr"}, 501),
+        ({"name": "set"}, 1000),
+        ({"name": "set", "until": 0.5}, 500),
+    ],
+)
+def test_without_until_events_end_where_method_and_convention_say(settings, stop):
+    method = parse({"method": settings}).method.build(steps=1000)
+    assert method.bind(methods.Run(100, 1000)).stop == stop

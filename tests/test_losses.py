@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparse_ref import tiles
-from sparse_ref.losses import LOSSES, softmax_cross_entropy, squared_error
+from sparse_ref.losses import (
+    LOSSES,
+    sigmoid_squared_error,
+    sigmoid_squared_error_mocanu_code,
+    softmax_cross_entropy,
+    squared_error,
+)
 
 DTYPES = (np.float32, np.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -163,10 +169,57 @@ def test_targets_may_be_lists():
     assert value == 2.25
 
 
-# Both ---------------------------------------------------------------------------------------------
+# Squared error behind a sigmoid -------------------------------------------------------------------
 
 
-@every_loss
+def test_sigmoid_squared_error_hand_example():
+    # sigmoid(log 3) = 3/4, label: error -1/4, slope 3/16; sigmoid(0) = 1/2: error 1/2, slope 1/4
+    # value (1/16 + 1/4) / 2 = 5/32; derivative (-1/4 * 3/16, 1/2 * 1/4)
+    value, delta = on_rows(sigmoid_squared_error, np.array([[np.log(3), 0.0]]), np.array([0]))
+    assert value == pytest.approx(5 / 32, abs=1e-15)
+    np.testing.assert_allclose(delta, [[-3 / 64, 1 / 8]], rtol=0, atol=1e-15)
+
+
+def test_the_authors_take_the_slope_of_the_sigmoid_at_its_own_output():
+    # sigmoid(0) = 1/2, and the slope at 1/2 instead of 0: s (1 - s), s = 1 / (1 + exp(-1/2))
+    s = 1 / (1 + np.exp(-0.5))
+    value, delta = on_rows(sigmoid_squared_error_mocanu_code, np.zeros((1, 2)), np.array([1]))
+    assert value == 1 / 4
+    np.testing.assert_allclose(delta, [[s * (1 - s) / 2, -s * (1 - s) / 2]], rtol=1e-15)
+
+
+SIGMOIDS = [(sigmoid_squared_error, False), (sigmoid_squared_error_mocanu_code, True)]
+
+
+@every_dtype
+@pytest.mark.parametrize(("loss", "slope_at_output"), SIGMOIDS)
+@pytest.mark.parametrize("n", [1, 8, 21, 70])
+@pytest.mark.parametrize("size", [1, 30])
+def test_sigmoid_squared_error_is_the_formula(loss, slope_at_output, dtype, n, size):
+    outputs, _ = problem(n, 5, dtype, size)
+    targets = np.random.default_rng(104).random((n, 5)).astype(dtype)
+    ref_value, ref = naive.sigmoid_squared_error(outputs, targets, slope_at_output)
+    comp_value, comp = on_rows(loss, outputs, targets)
+    # In float64 for either dtype: 5 n terms of one sign, exp within 2 units.
+    assert comp_value == pytest.approx(ref_value, rel=(5 * n + 20) * np.finfo(float).eps)
+    bound = (20 * np.finfo(float).eps + np.finfo(dtype).eps) / n
+    np.testing.assert_allclose(comp, ref, rtol=0, atol=bound)
+
+
+@every_dtype
+@pytest.mark.parametrize("loss", [loss for loss, _ in SIGMOIDS])
+def test_huge_outputs_of_a_sigmoid_are_no_trouble(loss, dtype):
+    value, delta = on_rows(loss, np.array([[3e38, -3e38, -3e38]], dtype), np.array([0]))
+    assert value == 0
+    np.testing.assert_array_equal(delta, np.zeros((1, 3)))
+
+
+# All ----------------------------------------------------------------------------------------------
+
+TRUE_DERIVATIVES = [loss for loss in LOSSES.values() if loss is not SIGMOIDS[1][0]]
+
+
+@pytest.mark.parametrize("loss", TRUE_DERIVATIVES)
 def test_delta_is_the_derivative_of_the_value(loss):
     outputs, labels = problem()
     direction = np.random.default_rng(103).standard_normal(outputs.shape)
@@ -267,6 +320,13 @@ def test_softmax_cross_entropy_refuses_labels_that_are_no_integers(dtype):
 def test_squared_error_refuses_targets_of_another_shape(shape):
     with refuses(f"squared_error: targets must have shape (n, 3) with n from 1 to 16, got {shape}"):
         squared_error(SMALL, np.zeros(shape))
+
+
+@pytest.mark.parametrize("loss", [loss for loss, _ in SIGMOIDS])
+def test_sigmoid_squared_error_refuses_targets_of_another_shape(loss):
+    rule = "targets must have shape (n, 3) with n from 1 to 16, got (2, 4)"
+    with refuses(f"{loss.__name__}: {rule}"):
+        loss(SMALL, np.zeros((2, 4)))
 
 
 def test_squared_error_says_how_many_targets_fit():

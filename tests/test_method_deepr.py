@@ -838,7 +838,7 @@ def test_a_wrong_option_is_refused_by_name(options, message):
 
 @pytest.mark.parametrize("name", ["l1", "temperature", "theta_start", "noise_std"])
 def test_a_number_of_another_kind_is_refused(name):
-    with pytest.raises(TypeError, match=f"^DeepR: {name} must be a number, got str$"):
+    with pytest.raises(TypeError, match=f"^DeepR: {name} must be a number, got "):
         DeepR(**{name: "a little"})
 
 
@@ -849,3 +849,25 @@ def test_a_layer_without_connections_stays_so():
     data = rng.random((9, 3)), rng.integers(0, 3, 9)
     fit(net, data, method=DeepR(l1=0.5), optimizer=optim.sgd(0.5), epochs=5, batch_size=3, rng=rng)
     assert net.connections == (0, 1)
+
+
+def test_what_just_went_comes_back_only_where_nothing_else_is_left_in_the_network():
+    # A has 10 free of 14, B is full; 11 cross in B: all 10 of A are activated, and one of B again.
+    first = csr.from_positions((1, 14), np.arange(4), np.ones(4))
+    second = csr.from_positions((1, 20), np.arange(20), np.ones(20))
+    method = DeepR(scope="network", exclude_just_dropped=True)
+    net = Unchained([Linear(first), Linear(second)])
+    state = method.init(net, np.random.default_rng(83))
+    net.sparse_layers[1].weight.data[:11] = -1
+    (one, two), _ = method.rewire(net, (), state, 1, np.random.default_rng(89))
+    assert one.grow.tolist() == list(range(4, 14))
+    assert len(two.drop) == 11
+    assert len(two.grow) == 1
+    assert two.grow[0] < 11
+
+
+class Unchained:
+    """What a method sees of a network, for layers whose units do not chain."""
+
+    def __init__(self, layers):
+        self.sparse_layers, self.dtype = tuple(layers), layers[0].weight.dtype

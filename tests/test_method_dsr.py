@@ -10,13 +10,13 @@ from scipy.sparse import csr_array
 from sparse_ref import Linear, Network, ReLU, csr, fit, optim
 from sparse_ref.methods import DSR, Run
 from sparse_ref.methods.dsr import (
-    PASSES,
     next_threshold,
     prune,
     reallocate,
     reallocate_at_random,
     rewire,
 )
+from sparse_ref.methods.dsr_codes import PASSES
 
 DTYPES = [np.float32, np.float64]
 
@@ -535,3 +535,10 @@ def test_a_training_can_be_repeated():
     for a, b in zip(one.sparse_layers, two.sparse_layers, strict=True):
         assert a.weight.data.tobytes() == b.weight.data.tobytes()
         np.testing.assert_array_equal(a.weight.indices, b.weight.indices)
+
+
+def test_the_threshold_ends_its_doubling_before_float32_cannot_hold_it():
+    threshold = 1.0
+    for _ in range(2_000):
+        threshold = next_threshold(threshold, 0, target=10)
+    assert 1e37 < threshold < np.finfo(np.float32).max

@@ -9,14 +9,12 @@ from scipy.sparse import csr_array
 
 from sparse_ref import Dense, Linear, Network, ReLU, csr, fit, optim
 from sparse_ref.methods import DSR, ITOP, SET, RigL, Run, Static
-from sparse_ref.methods.itop import (
-    GROWTHS,
+from sparse_ref.methods.itop import GROWTHS, prune, rewire_layer
+from sparse_ref.methods.itop_exploration import (
     Exploration,
     exploration_rate,
     explored,
     positions,
-    prune,
-    rewire_layer,
 )
 from sparse_ref.schedules import Constant, Cosine
 

@@ -1,5 +1,7 @@
 """RigL against a table worked by hand and a dense brute force, ties included."""
 
+from fractions import Fraction
+
 import naive
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from scipy.sparse import csr_array
 from sparse_ref import Linear, Network, ReLU, csr, fit, optim, tiles
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods import RigL, Run
-from sparse_ref.methods.base import count
+from sparse_ref.methods.base import count, fraction_at
 from sparse_ref.methods.rigl import REGROW, choose, margins, rewire_layer
 from sparse_ref.methods.rigl_codes import (
     GROW_INITS,
@@ -395,6 +397,12 @@ def test_the_count_is_the_floor_in_float64(fraction, nnz, n_drop):
 def test_the_fraction_falls_along_a_cosine_to_zero_at_stop():
     bound = RigL(drop_fraction=0.3, every=5, stop=100).bind(Run(10, 400))
     assert bound.drop_fraction == Cosine(0.3, 100)
+
+
+def test_a_fraction_of_whole_numbers_is_exact():
+    # 0.29 * 100 is 28.999... in float64.
+    assert count(fraction_at("RigL", Fraction(29, 100), 7), 100) == 29
+    assert count(fraction_at("RigL", 0.29, 7), 100) == 28
 
 
 def test_a_schedule_is_taken_as_it_is():

@@ -10,7 +10,7 @@ P2   each layer's stays, where the method says so         layers is of no matter
 P3   what stays was there, what grows was free       P8   nothing to drop, nothing changes
 P4   survivors keep their bits, and their momentum   P9   a full layer stays full
 P5   what grows starts as the method says            P10  brute force: in each method's own tests
-P6   the result is canonical, dtype and zeros kept   P11  permuting units: in each method's own
+P6   the result is canonical, dtype and zeros kept   P11  permuting the units permutes the choice
                                                      P12  counts are cut to what there is
 ==== =============================================================================================
 """
@@ -23,10 +23,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparse_ref import Linear, Network, ReLU, csr, fit, optim, schedules, tiles
+from sparse_ref import LayerGrad, Linear, Network, ReLU, csr, fit, optim, schedules, tiles
 from sparse_ref import train as training_loop
 from sparse_ref.methods import ALL, Method, Run
-from sparse_ref.methods.base import ROUNDINGS, count
 from sparse_ref.methods.ggr import DISTRIBUTIONS, INSERTIONS
 from sparse_ref.methods.rigl import REGROW
 
@@ -48,6 +47,15 @@ VARIANTS = {
         {"drop_scope": "global"},
     ],
     "set_rigl": [{}, {"gradient_share": 0.0}, {"gradient_share": 1.0}],
+    "dsr": [
+        {},
+        *({name: False} for name in ("keep_one", "exclude_just_dropped", "rewire_scaling")),
+        {"threshold_prune": False},
+        {"threshold_prune": False, "rewire_scaling": False},
+    ],
+    "snfs": [{}, {"redistribute": False}, {"grown_momentum": "dense"}, {"rounding": "ceil"}],
+    "itop": [{"growth": g} for g in ("random", "gradient", "random_unfired")],
+    "topkast": [{}, {"forward_share": 0.2, "penalty": "l2_norm"}],
 }
 
 
@@ -65,17 +73,15 @@ METHODS = [
 every_method = pytest.mark.parametrize(("cls", "options"), METHODS)
 
 
-def at_zero(cls, options):
-    """How many a fraction of zero drops of ten: a code that rounds up by one drops one."""
-    rounding = getattr(cls(**options), "rounding", "floor")
-    return count(0.0, 10, rounding) if rounding in ROUNDINGS else 0
+def fields_of(cls):
+    return {field.name for field in dataclasses.fields(cls)}
 
 
 FRACTIONAL = [
     case
     for case in METHODS
-    if "drop_fraction" in {field.name for field in dataclasses.fields(case.values[0])}
-    and at_zero(*case.values) == 0
+    if "drop_fraction" in fields_of(case.values[0])
+    and case.values[0](**case.values[1]).rests_at_zero
 ]
 every_fractional = pytest.mark.parametrize(("cls", "options"), FRACTIONAL)
 LOCAL = [case for case in METHODS if case.values[0](**case.values[1]).scope == "layer"]
@@ -93,9 +99,10 @@ def made(cls, options, fraction=None, run=None):
 def layer_of(kind, shape, rng, dtype):
     """A weight with the structure that `kind` names."""
     size = shape[0] * shape[1]
-    n = {"empty": 0, "full": size, "one": 1, "ties": size // 2, "ordinary": size // 3}[kind]
+    n = {"empty": 0, "full": size, "one": 1, "ties": size // 2}.get(kind, size // 3)
     positions = np.sort(rng.permutation(size)[:n])
     values = np.ones(n) if kind == "ties" else rng.standard_normal(n)
+    values[: n // 2 if kind == "zeros" else 0] = 0.0  # connections all the same
     return csr.from_positions(shape, positions, values.astype(dtype))
 
 
@@ -168,6 +175,7 @@ SITUATIONS = {
     "ordinary": {},
     "float32": {"dtype": np.float32},
     "ties": {"kinds": ("ties", "ties")},
+    "stored zeros": {"kinds": ("zeros", "zeros")},
     "empty layer": {"kinds": ("ordinary", "empty")},
     "all empty": {"kinds": ("empty", "empty")},
     "full layer": {"kinds": ("full", "ordinary")},
@@ -203,8 +211,11 @@ def test_binding_twice_is_binding_once(cls, options):
 @every_method
 def test_no_event_is_due_in_the_last_step(cls, options):
     # Nothing would train what has grown.
-    method = made(cls, options)
+    often = {"every": 10} if "every" in fields_of(cls) else {}
+    method = made(cls, options | often)
     assert method.due(RUN.steps) == (not method.rests_at_end)
+    if cls is not ALL["static"]:
+        assert any(method.due(step) for step in range(1, RUN.steps))
 
 
 @every_method
@@ -218,6 +229,8 @@ def test_promises_are_of_their_kinds(cls, options):
     method = made(cls, options)
     for name in ("replaces_update", "dense_state", "rests_at_end", "drifts", "resets_optimizer"):
         assert type(getattr(method, name)) is bool
+    assert type(method.rests_at_zero) is bool
+    assert method.regrow in ("keep", "reinit", "forbid")
     assert method.scope in ("layer", "network")
     assert method.conserves in ("layer", "network", "nothing")
     assert method.starts is None or type(method.starts) is float
@@ -316,6 +329,31 @@ def test_a_full_layer_stays_full_where_counts_do(cls, options, which):
         assert layer.weight.nnz == layer.n_in * layer.n_out
 
 
+@every_local_method
+@every_fraction
+def test_a_full_layer_is_left_alone_by_those_who_keep_what_they_choose_again(
+    cls, options, fraction
+):
+    net, grads = arranged(("full", "full"))
+    method = made(cls, options, fraction)
+    if method.regrow != "keep" or method.conserves != "layer":
+        return
+    for rewire in asked(method, net, grads)[0]:
+        assert len(rewire.drop) == len(rewire.grow) == 0
+
+
+@every_method
+@every_situation
+@every_fraction
+def test_a_connection_chosen_again_fares_as_promised(cls, options, situation, fraction):
+    net, grads = arranged(**situation)
+    method = made(cls, options, fraction)
+    for layer, rewire in zip(net.sparse_layers, asked(method, net, grads)[0], strict=True):
+        again = np.isin(rewire.grow, csr.positions_of(layer.weight, rewire.drop))
+        if method.regrow in ("keep", "forbid"):
+            assert not again.any()
+
+
 @every_method
 @every_situation
 @every_fraction
@@ -405,6 +443,70 @@ def test_a_layer_more_moves_no_draw_of_the_layers_before(cls, options):
     assert same(ref[:n], comp[:n])
 
 
+# Methods and options that draw nothing: only their choices can be compared unit by unit.
+DRAWS_NOTHING = [
+    ("rigl", {"regrow": "keep"}),
+    ("rigl", {"regrow": "forbid"}),
+    ("ggr", {"insertion": "gradient"}),
+    ("ggr", {"insertion": "gradient", "drop_scope": "global"}),
+    ("set_rigl", {"gradient_share": 1.0}),
+    ("itop", {"growth": "gradient"}),
+    ("snfs", {}),
+    ("snfs", {"convention": "sparse-learning"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), DRAWS_NOTHING, ids=str)
+def test_permuting_the_units_permutes_the_choice(name, options):
+    # P11. Without ties; with ties the flat order decides, which a permutation changes.
+    net, grads = arranged()
+    rng = np.random.default_rng(397)
+    shuffled, shuffled_grads, orders = [], [], []
+    for layer, grad in zip(net.sparse_layers, grads, strict=True):
+        rows, columns = rng.permutation(layer.n_out), rng.permutation(layer.n_in)
+        dense, pattern = csr.to_dense(layer.weight), csr.pattern(layer.weight)
+        at = np.ix_(rows, columns)
+        shuffled.append(Linear(csr.from_dense(dense[at], pattern[at])))
+        whole = grad.block(0, layer.n_out)[at]
+        factors = grad.delta[:, rows].copy(), grad.inputs[:, columns].copy()
+        shuffled_grads.append(LayerGrad(whole[pattern[at]], grad.bias[rows], *factors))
+        orders.append(at)
+    twin = _Unchained(shuffled)
+    method = made(ALL[name], options, 0.5)
+    net.restructure(asked(method, net, grads)[0])
+    twin_rewires, _ = asked(method, twin, tuple(shuffled_grads))
+    for layer, other, rewire, at in zip(
+        net.sparse_layers, shuffled, twin_rewires, orders, strict=True
+    ):
+        new, _ = csr.apply(other.weight, rewire)
+        np.testing.assert_array_equal(csr.pattern(new), csr.pattern(layer.weight)[at])
+
+
+class _Unchained:
+    """What a method sees of a network, for layers whose units do not chain any more."""
+
+    def __init__(self, layers):
+        self.sparse_layers, self.dtype = tuple(layers), layers[0].weight.dtype
+
+
+@every_method
+def test_a_layer_more_moves_no_stream_of_later_events(cls, options):
+    rng = np.random.default_rng(401)
+    drawn = []
+    for sizes in ((6, 7, 4), (6, 7, 5, 4)):
+        layers = [
+            part
+            for n_in, n_out in itertools.pairwise(sizes)
+            for part in (Linear(layer_of("ordinary", (n_out, n_in), rng, np.float64)), ReLU())
+        ]
+        streams = np.random.default_rng(409).spawn(2)
+        training = training_loop.start(
+            Network(layers[:-1]), made(cls, options), optim.sgd(0.1), *streams
+        )
+        drawn.append(training.method_rng.spawn(1)[0].integers(1 << 60))
+    assert drawn[0] == drawn[1]
+
+
 @every_method
 @every_situation
 def test_event_may_follow_event(cls, options, situation):
@@ -434,6 +536,23 @@ def test_the_ordinary_event_of_this_suite_drops_and_grows(cls, options):
     assert bool(sum(len(rewire.grow) for rewire in rewires)) == moves
 
 
+class Seen:
+    """An optimizer, of whose state a copy is kept as it was before an event."""
+
+    def __init__(self, optimizer):
+        self.optimizer, self.learning_rate = optimizer, optimizer.learning_rate
+
+    def init(self, parameters):
+        state = self.optimizer.init(parameters)
+        self.buffers = [[buffer.copy() for buffer in group] for group in state.buffers]
+        return state
+
+    def updates(self, parameters, grads, state, step):
+        made, state = self.optimizer.updates(parameters, grads, state, step)
+        self.buffers = [[buffer.copy() for buffer in group] for group in state.buffers]
+        return made, state
+
+
 class Told(Method):
     """A method under test, of which the last rewirings and their sources are kept."""
 
@@ -459,10 +578,10 @@ def test_what_grows_has_the_momentum_promised(cls, options, optimizer):
     told = Told(made(cls, options, 0.5, run=LONG))
     net, _ = arranged()
     rng = np.random.default_rng(383)
-    training = training_loop.start(net, told, optimizer, *rng.spawn(2))
+    seen = Seen(optimizer)
+    training = training_loop.start(net, told, seen, *rng.spawn(2))
     x, y = tiles.pack(rng.standard_normal((11, 6))), rng.integers(0, 4, 11)
     while not any(len(rewire.grow) for rewire in told.rewires) and training.step < 300:
-        buffers = training.optimizer_state.buffers
         training_loop.step(net, x, y, training)
     if cls is ALL["static"]:
         assert training.step == 300
@@ -470,7 +589,7 @@ def test_what_grows_has_the_momentum_promised(cls, options, optimizer):
     of_weights = [
         (old, new)
         for parameter, old, new in zip(
-            net.parameters(), buffers, training.optimizer_state.buffers, strict=True
+            net.parameters(), seen.buffers, training.optimizer_state.buffers, strict=True
         )
         if parameter.slots
     ]
@@ -479,7 +598,7 @@ def test_what_grows_has_the_momentum_promised(cls, options, optimizer):
         np.testing.assert_array_equal(new[0][source < 0], promised)
         for before, after in zip(old, new, strict=True):
             assert len(after) == len(source)
-            if told.replaces_update and not told.resets_optimizer:
+            if not told.resets_optimizer:
                 np.testing.assert_array_equal(after[source >= 0], before[source[source >= 0]])
             if told.resets_optimizer:
                 assert not after.any()

@@ -7,7 +7,8 @@ import pytest
 
 from sparse_ref import csr
 from sparse_ref.layers import AllReLU, Dense, Dropout, Linear, ReLU, SReLU
-from sparse_ref.models import MODELS, lenet_300_100, mlp
+from sparse_ref.layers.unscaled_dropout import EvaluationScale, UnscaledDropout
+from sparse_ref.models import DRAWS, MODELS, lenet_300_100, mlp
 
 DTYPES = (np.float32, np.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -153,7 +154,7 @@ def test_another_seed_makes_another_network():
     assert all_bytes(make(seed=133)) != all_bytes(make(seed=134))
 
 
-@pytest.mark.parametrize("draw", ["exact", "bernoulli"])
+@pytest.mark.parametrize("draw", DRAWS)
 def test_another_layer_leaves_the_draws_of_the_others(draw):
     counts = {"draw": draw, "activation": "srelu", "initialisation": "torch"}
     short = make((6, 5, 4), distribution=[13, 9], **counts)
@@ -208,6 +209,27 @@ def test_bernoulli_draws_have_the_count_on_average_only():
     assert abs(np.var(counts) - 37.5) < 4 * 1.68
 
 
+def test_draws_with_replacement_may_be_more_than_there_are_positions():
+    net = make((9, 7), distribution=[200], draw="with_replacement")
+    # 200 draws of 63: 63 (62/63)^200 = 2.6 positions stay empty on average, none with 7 %.
+    assert 50 < net.connections[0] <= 63
+
+
+def test_draws_with_replacement_make_fewer_connections_than_draws():
+    counts = [
+        make((20, 10), seed=seed, distribution=[50], draw="with_replacement").connections[0]
+        for seed in range(200, 1200)
+    ]
+    # 200 (1 - (199/200)^50) = 44.3; the deviation of one count is below 2.5.
+    assert abs(np.mean(counts) - 44.34) < 4 * 2.5 / np.sqrt(1000)
+
+
+def test_a_named_distribution_allocates_the_draws():
+    net = make(density=0.4, draw="with_replacement")
+    exact = make(density=0.4).connections
+    assert all(0 < n <= most for n, most in zip(net.connections, exact, strict=True))
+
+
 def test_starting_weights_follow_scheme_and_fan():
     net = make((40, 30, 20), initialisation="kaiming_uniform", fan="nnz", density=0.2)
     for layer in net.sparse_layers:
@@ -253,6 +275,17 @@ def test_dropout_follows_every_hidden_activation():
     net = make(dropout=0.3)
     assert kinds(net) == [Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear]
     assert net.layers[2].rate == 0.3
+
+
+def test_the_authors_dropout_scales_every_sum_behind_it():
+    net = make(dropout=0.3, dropout_rule="mocanu_code")
+    first, second = [Linear, ReLU, UnscaledDropout], [Linear, EvaluationScale, ReLU]
+    assert kinds(net) == [*first, *second, UnscaledDropout, Linear, EvaluationScale]
+    assert {net.layers[k].rate for k in (2, 4, 6, 8)} == {0.3}
+
+
+def test_no_dropout_is_no_layer_by_either_rule():
+    assert kinds(make(dropout_rule="mocanu_code")) == kinds(make())
 
 
 def test_one_layer_has_no_activation():
@@ -303,8 +336,24 @@ def test_dense_must_name_layers(layer):
 
 @pytest.mark.parametrize("density", [0.4, None])
 def test_an_unknown_draw_is_refused(density):
-    with refuses(ValueError, "mlp: draw must be one of ['exact', 'bernoulli'], got 'coin'"):
+    with refuses(
+        ValueError,
+        "mlp: draw must be one of ['exact', 'bernoulli', 'with_replacement'], got 'coin'",
+    ):
         make(draw="coin", density=density)
+
+
+def test_an_unknown_dropout_rule_is_refused():
+    rule = "mlp: dropout_rule must be one of ['inverted', 'mocanu_code'], got 'none'"
+    with refuses(ValueError, rule):
+        make(dropout_rule="none")
+
+
+@pytest.mark.parametrize("numbers", [[5, 5], [5, 5, -1]])
+def test_numbers_of_draws_must_fit_the_layers(numbers):
+    rule = f"mlp: numbers of draws must be 3, none negative, got {numbers}"
+    with refuses(ValueError, rule):
+        make(distribution=numbers, draw="with_replacement")
 
 
 @pytest.mark.parametrize("sizes", [SIZES, (12, 4)])

@@ -36,6 +36,8 @@ SGD_OPTIONS = [
     {"momentum": 0.7, "nesterov": True},
     {"weight_decay": 0.05},
     {"weight_decay": 0.05, "decay": "decoupled"},
+    {"weight_decay": 0.05, "decay": "unscaled"},
+    {"momentum": 0.9, "weight_decay": 0.05, "decay": "unscaled"},
     {"momentum": 0.9, "weight_decay": 0.05},
     {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05},
     {"momentum": 0.9, "nesterov": True, "weight_decay": 0.05, "decay": "decoupled"},
@@ -47,6 +49,7 @@ ADAM_OPTIONS = [
     {"epsilon": 0.1},
     {"weight_decay": 0.05},
     {"weight_decay": 0.05, "decay": "decoupled"},
+    {"weight_decay": 0.05, "decay": "unscaled"},
 ]
 
 
@@ -74,6 +77,37 @@ def test_momentum_of_two_steps_by_hand():
     # g = 1   v = 1 + 1 = 2     w = .8 - .2 = .6
     comp, _ = run(optim.sgd(0.1, momentum=0.5), np.array([1.0]), np.array([[2.0], [1.0]]))
     assert comp[0] == pytest.approx(0.6, abs=1e-15)  # one rounding a step
+
+
+def test_unscaled_decay_of_two_steps_by_hand():
+    #         v = .5 v - .1 g            w = w + v - .25 w        (SET's authors' code)
+    # g = 2   v = -.2                    w = 1 - .2 - .25 = .55
+    # g = 1   v = -.1 - .1 = -.2         w = .55 - .2 - .1375 = .2125
+    optimizer = optim.sgd(0.1, momentum=0.5, weight_decay=0.25, decay="unscaled")
+    comp, _ = run(optimizer, np.array([1.0]), np.array([[2.0], [1.0]]))
+    assert comp[0] == pytest.approx(0.2125, abs=1e-15)  # a few roundings a step
+
+
+def test_a_rate_of_zero_does_not_stop_unscaled_decay():
+    comp, _ = run(optim.sgd(0.0, weight_decay=0.5, decay="unscaled"), np.ones(2), np.ones((3, 2)))
+    np.testing.assert_array_equal(comp, [0.125, 0.125])
+
+
+@pytest.mark.parametrize("decay", ["l2", "decoupled"])
+def test_biases_may_learn_at_a_multiple_of_the_rate(decay):
+    value, grads = arranged(np.float64, 53)
+    options = {"momentum": 0.9, "weight_decay": 0.05, "decay": decay}
+    ref, _ = run(optim.sgd(0.05, **options), value, grads, "bias")
+    comp, _ = run(optim.sgd(0.2, **options, bias_factor=0.25), value, grads, "bias")
+    np.testing.assert_array_equal(comp, ref)  # a quarter is exact
+
+
+@pytest.mark.parametrize("name", ["weight", "left_slope"])
+def test_the_factor_of_biases_is_theirs_alone(name):
+    value, grads = arranged(np.float64, 59)
+    ref, _ = run(optim.sgd(0.2), value, grads, name)
+    comp, _ = run(optim.sgd(0.2, bias_factor=0.25), value, grads, name)
+    np.testing.assert_array_equal(comp, ref)
 
 
 def test_nesterov_of_two_steps_by_hand():
@@ -265,9 +299,18 @@ ERRORS = [
     (
         optim.sgd,
         {"learning_rate": 0.1, "decay": "l1"},
-        r"sgd: decay must be one of \['l2', 'decoupled'\], got 'l1'",
+        r"sgd: decay must be one of \['l2', 'decoupled', 'unscaled'\], got 'l1'",
     ),
-    (optim.adam, {"decay": None}, r"adam: decay must be one of \['l2', 'decoupled'\], got None"),
+    (
+        optim.adam,
+        {"decay": None},
+        r"adam: decay must be one of \['l2', 'decoupled', 'unscaled'\], got None",
+    ),
+    (
+        optim.sgd,
+        {"learning_rate": 0.1, "bias_factor": 0.0},
+        "sgd: bias_factor must be above 0, got 0.0",
+    ),
     (optim.adam, {"beta1": 1.0}, r"adam: beta1 must be in \[0, 1\), got 1.0"),
     (optim.adam, {"beta2": -0.2}, r"adam: beta2 must be in \[0, 1\), got -0.2"),
     (optim.adam, {"epsilon": 0.0}, "adam: epsilon must be above 0, got 0.0"),

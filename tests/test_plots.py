@@ -64,3 +64,40 @@ def test_the_images_of_a_row_share_one_colour_scale():
 
 def test_colours_differ():
     assert len(set(plots.COLOURS)) == len(plots.COLOURS)
+
+
+def test_accuracies_over_density_are_means_in_ascending_order():
+    points = {0.2: np.array([0.9, 0.7]), 0.01: np.array([0.5])}
+    (ax,) = plots.over_density({"SET": points}, "accuracy").axes
+    (line,) = ax.get_lines()[:1]
+    assert line.get_xdata().tolist() == [0.01, 0.2]
+    np.testing.assert_allclose(line.get_ydata(), [0.5, 0.8])
+    assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "density", "accuracy")
+
+
+def test_bars_over_density_go_from_the_least_to_the_most():
+    points = {0.2: np.array([0.9, 0.7, 0.7])}
+    (ax,) = plots.over_density({"SET": points}, "accuracy").axes
+    ((_, low), (_, high)) = ax.collections[0].get_segments()[0]
+    np.testing.assert_allclose([low, high], [0.7, 0.9])
+
+
+def test_the_dense_network_is_a_dashed_line_at_its_mean():
+    curves = {"SET": {0.2: np.array([0.9])}}
+    (ax,) = plots.over_density(curves, "accuracy", np.array([0.8, 0.9])).axes
+    (dense,) = [line for line in ax.get_lines() if line.get_label() == "dense"]
+    assert dense.get_linestyle() == "--"
+    np.testing.assert_allclose(dense.get_ydata(), [0.85, 0.85])
+
+
+def test_no_dense_network_no_line():
+    (ax,) = plots.over_density({"SET": {0.2: np.array([0.9])}}, "accuracy").axes
+    assert not [line for line in ax.get_lines() if line.get_label() == "dense"]
+
+
+def test_a_look_over_density_is_nobody_elses():
+    curves = {name: {0.2: np.array([0.9])} for name in "abcd"}
+    (ax,) = plots.over_density(curves, "accuracy", np.array([0.8])).axes
+    drawn = [line for line in ax.get_lines() if len(line.get_xdata()) == 1]
+    looks = {(line.get_color(), line.get_marker()) for line in drawn if line.get_marker() in "os^D"}
+    assert len(looks) == 4

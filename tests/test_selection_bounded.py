@@ -199,3 +199,25 @@ def test_the_margin_covers_the_rounding_of_the_sums():
     bound = np.multiply.outer(corner.of_rows, corner.of_columns)
     assert (dense[corner.rows][:, corner.columns] <= bound).all()
     assert (bound < 1.001 * dense[corner.rows][:, corner.columns].max()).all()
+
+
+def test_lengths_whose_squares_are_lost_to_underflow_are_not_trusted():
+    # Rows of 1e-165 have a length of 0 in float64, and meet columns of 1e150 all the same.
+    rng = np.random.default_rng(379)
+    delta = 1e-10 * rng.standard_normal((1, 600, 8))
+    inputs = 1e-10 * rng.standard_normal((1, 700, 8))
+    delta[0, :10], inputs[0, :10] = 0, 0
+    delta[0, :, 0], inputs[0, :, 0] = 0, 0
+    delta[0, :10, 0], inputs[0, :10, 0] = 1e-165, 1e150
+    grad = grad_of(delta, inputs)
+    weight = layer((600, 700), 100, rng, np.float64)
+    assert bounded.corner(delta, inputs, 1e-20) is None
+    comp = largest_absent(weight, grad, 5000)
+    np.testing.assert_array_equal(comp, sorted_choice(weight, grad, 5000))
+
+
+def test_gradients_of_two_dtypes_are_refused():
+    weights = [csr.from_dense(np.zeros((1, 3), dtype)) for dtype in (np.float64, np.float32)]
+    grads = [np.ones((1, 3)), np.ones((1, 3), np.float32)]
+    with pytest.raises(TypeError, match="gradients must be of one dtype, got float64 and float32"):
+        largest_absent_of_all(weights, grads, 2)

@@ -33,7 +33,7 @@ from sparse_ref.allocation.distributions import (
     set_epsilon,
     uniform,
 )
-from sparse_ref.allocation.draws import bernoulli, exact
+from sparse_ref.allocation.draws import bernoulli, exact, with_replacement
 from sparse_ref.allocation.rounding import Rounding, apportion
 
 __all__ = [
@@ -51,4 +51,5 @@ __all__ = [
     "exact",
     "set_epsilon",
     "uniform",
+    "with_replacement",
 ]

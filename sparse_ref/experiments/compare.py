@@ -13,7 +13,9 @@ from sparse_ref.train import Callback
 NAMES = (DENSE, *methods.ALL)  # a method joins by its line in `methods.ALL`
 # Under the falling learning rate of the comparison, weights grown at the paper's N(0, 0.1²) are too
 # large to be dropped again; notebook 01 shows both.
-OPTIONS = {"set": {"grow_std": 0.01}}
+UNTIL = {"set": 0.75}  # and late ones would not be trained at all
+# Top-KAST ranks every position at a refresh; its paper finds rare ones as good.
+OPTIONS = {"set": {"grow_std": 0.01}, "topkast": {"refresh_every": 100}}
 
 
 class Row(NamedTuple):
@@ -81,6 +83,7 @@ def _configured(base, name, density, seed):
     settings = merged(base, "model.density", density)
     settings = merged(settings, "method.name", "static" if name == DENSE else name)
     settings = merged(settings, "method.options", OPTIONS.get(name, {}))
+    settings = merged(settings, "method.until", UNTIL.get(name))
     return parse(merged(settings, "seed", seed), "compare")
 
 

@@ -16,8 +16,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sparse_ref import methods, optim, schedules
+from sparse_ref.allocation import DISTRIBUTIONS
 from sparse_ref.initialise import FANS, SCHEMES
+from sparse_ref.losses import LOSSES
+from sparse_ref.models import DRAWS, DROPOUTS, mlp
 from sparse_ref.network import Network
+
+LONG = 10**9  # steps of the training for which a method is built only to see whether it can be
 
 
 class ConfigError(ValueError):
@@ -40,19 +45,44 @@ class ModelConfig(_Part):
 
     sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[784, 300, 100, 10], min_length=2)
     density: Annotated[float, Field(gt=0, le=1)] | None = 0.1  # None or "dense": dense layers
-    distribution: Literal["uniform", "er", "erk"] = "erk"
+    # By name, or the counts themselves, one for each sparse layer: they settle the density.
+    distribution: str | list[Annotated[int, Field(ge=0)]] = "erk"
     activation: Literal["relu", "srelu", "all_relu"] = "relu"
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout_rule: Literal[DROPOUTS] = "inverted"  # type: ignore[valid-type]
     dense: list[int] = []  # layers to keep dense, from 0; -1 is the output layer
-    draw: Literal["exact", "bernoulli"] = "exact"
+    draw: Literal[DRAWS] = "exact"  # type: ignore[valid-type]
     initialisation: Literal[tuple(SCHEMES)] = "kaiming_uniform"  # type: ignore[valid-type]
     fan: Literal[FANS] = "shape"  # type: ignore[valid-type]
+    loss: Literal[tuple(LOSSES)] = "softmax_cross_entropy"  # type: ignore[valid-type]
     dtype: Literal["float32", "float64"] = "float32"
 
     @field_validator("density", mode="before")
     @classmethod
     def _dense_by_name(cls, density):
         return None if density == "dense" else density
+
+    @field_validator("distribution")
+    @classmethod
+    def _distribution_exists(cls, distribution):
+        if isinstance(distribution, str) and distribution not in DISTRIBUTIONS:
+            raise ValueError(f"must be one of {sorted(DISTRIBUTIONS)}, or counts")
+        return distribution
+
+    @model_validator(mode="after")
+    def _counts_fit(self):
+        layers = len(self.sizes) - 1
+        n = layers - len({layer % layers for layer in self.dense})
+        if isinstance(self.distribution, str):
+            return self
+        if self.density is None:
+            raise ValueError("distribution must be a name in a dense network, got counts")
+        if len(self.distribution) != n:
+            raise ValueError(
+                f"distribution must hold a count for each of {n} sparse layers, "
+                f"got {len(self.distribution)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _dense_layers_exist(self):
@@ -64,8 +94,6 @@ class ModelConfig(_Part):
 
     def build(self, rng: np.random.Generator) -> Network:
         """The network with its starting weights."""
-        from sparse_ref.models import mlp
-
         return mlp(rng=rng, **self.model_dump())
 
 
@@ -73,19 +101,25 @@ class MethodConfig(_Part):
     """A method and its hyper-parameters."""
 
     name: str = "rigl"
-    options: dict[str, Any] = {}
-    # Fraction of the training after which nothing rewires.
-    until: float = Field(default=0.75, gt=0, le=1)
+    convention: str = "paper"  # a bundle of options, see `sparse_ref.methods.conventions`
+    options: dict[str, Any] = {}  # overrule the convention
+    # Fraction of the training after which nothing rewires; None: as the method and convention say.
+    # Says nothing to a method without a `stop`.
+    until: Annotated[float, Field(gt=0, le=1)] | None = None
 
     @model_validator(mode="after")
     def _buildable(self):
         if self.name not in methods.ALL:
             raise ValueError(f"name must be one of {sorted(methods.ALL)}, got {self.name!r}")
+        cls: Any = methods.ALL[self.name]
+        known = list(cls.conventions)
+        if self.convention not in known:
+            raise ValueError(f"convention must be one of {known}, got {self.convention!r}")
         for key in self.options:
             if key not in self._known():
                 raise ValueError(f"options.{key} is not an option of {self.name}: {self._known()}")
         try:
-            self.build(steps=1)
+            self.build(steps=LONG)
         except TypeError as error:  # pydantic tells ValueErrors only
             raise ValueError(f"options: {error}") from error
         return self
@@ -95,8 +129,12 @@ class MethodConfig(_Part):
 
     def build(self, steps: int) -> methods.Method:
         """The method for a training of `steps` steps; its option ``stop`` overrules `until`."""
-        stop = {"stop": max(1, int(self.until * steps))} if "stop" in self._known() else {}
-        return methods.ALL[self.name](**(stop | self.options))
+        given: dict[str, Any] = {}
+        if self.convention != "paper":  # not every method takes one
+            given["convention"] = self.convention
+        if self.until is not None and "stop" in self._known():
+            given["stop"] = max(1, int(self.until * steps))
+        return methods.ALL[self.name](**(given | self.options))
 
 
 class OptimizerConfig(_Part):
@@ -107,7 +145,8 @@ class OptimizerConfig(_Part):
     momentum: float = Field(default=0.9, ge=0, lt=1)  # sgd only
     nesterov: bool = True  # sgd only
     weight_decay: float = Field(default=1e-3, ge=0, allow_inf_nan=False)
-    decay: Literal["l2", "decoupled"] = "l2"
+    decay: Literal[optim.DECAYS] = "l2"  # type: ignore[valid-type]
+    bias_factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)  # sgd only
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup_epochs: int = Field(default=0, ge=0)
     step_epochs: list[int] = []  # schedule "step": where the rate is multiplied by step_factor
@@ -126,7 +165,9 @@ class OptimizerConfig(_Part):
         if self.name == "adam":
             return optim.adam(rate, weight_decay=self.weight_decay, decay=self.decay)
         nesterov = self.nesterov and self.momentum > 0
-        return optim.sgd(rate, self.momentum, nesterov, self.weight_decay, self.decay)
+        return optim.sgd(
+            rate, self.momentum, nesterov, self.weight_decay, self.decay, self.bias_factor
+        )
 
     def _schedule(self, steps_per_epoch, steps):
         rate: schedules.Schedule = schedules.Constant(self.learning_rate)
@@ -214,7 +255,7 @@ def _line(origin, found):
     message = found["msg"].removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":
         return f"{origin}: {path} is not a setting"
-    if message.startswith(("options", "name ", "dense ")):
+    if message.startswith(("options", "name ", "convention ", "dense ", "distribution ")):
         return f"{origin}: {path}.{message}"
     given = "" if isinstance(found["input"], dict) else f", got {found['input']!r}"
     return f"{origin}: {path}: {message}{given}"

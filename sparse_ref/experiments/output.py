@@ -87,14 +87,19 @@ def append_result(folder: Path, result: Result) -> None:
 
 
 def append_outcome(folder: Path, outcome: Outcome) -> None:
-    """Add a line of a sweep to ``results.csv``; what was not measured stays empty."""
+    """Add a training of a sweep: a line to ``results.csv``, one an epoch to ``metrics.jsonl``.
+
+    What was not measured stays empty, or null.
+    """
     config, (before, after) = outcome.config, outcome.connections
+    named = "" if config.model.density is None else config.model.distribution
     row = {
         "name": outcome.job.name,
-        "data": outcome.job.data,
+        "data": config.data.name,
+        "part": outcome.job.data,
         "method": outcome.label,
         "density": config.model.density,
-        "distribution": config.model.distribution,
+        "distribution": named if isinstance(named, str) else "counts",
         "epochs": config.epochs,
         "seed": config.seed,
         "connections_before": sum(before) if before else None,
@@ -106,6 +111,14 @@ def append_outcome(folder: Path, outcome: Outcome) -> None:
         "failure": outcome.failure,
     }
     _append_row(folder / "results.csv", _jsonable(row))
+    key = {name: row[name] for name in ("name", "part", "method", "density", "seed")}
+    with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+        for epoch in outcome.epochs:
+            curve = {
+                f"{part}_accuracy": float(values[epoch.epoch - 1])
+                for part, values in outcome.curve.items()
+            }
+            file.write(json.dumps(key | _jsonable(epoch._asdict()) | curve) + "\n")
 
 
 def _append_row(path, row):

@@ -47,6 +47,8 @@ def notes(results: Sequence[Result]) -> list[str]:
     lines = ["dense on one thread of BLAS"] if any(r.label == DENSE for r in results) else []
     for config in {r.label: r.config for r in results}.values():
         lines += [f"{config.method.name}: {k} = {v}" for k, v in config.method.options.items()]
+        if config.method.until is not None:
+            lines.append(f"{config.method.name}: until = {config.method.until}")
     still = {r.label for r in results if not r.history.events} - {DENSE, "static"}
     return lines + [f"{name} never rewired: the training was too short" for name in sorted(still)]
 
@@ -97,11 +99,9 @@ def _wrapped(text, first, rest, width):
     return textwrap.fill(text, width, initial_indent=first, subsequent_indent=rest)
 
 
-def _rendered(numbers: Numbers):
+def _rendered(numbers: Numbers) -> str:
     """Never cut: a number that is cut is none."""
-    table = Table(
-        title=numbers.title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False
-    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column(numbers.headings[0], no_wrap=True)
     for heading in numbers.headings[1:]:
         table.add_column(heading, justify="right", no_wrap=True)
@@ -110,7 +110,8 @@ def _rendered(numbers: Numbers):
     wide = Console(width=WIDEST, file=io.StringIO())
     page = io.StringIO()
     Console(width=max(1, wide.measure(table).maximum), file=page).print(table)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()).strip("\n")
+    lines = (line.rstrip() for line in page.getvalue().splitlines())
+    return numbers.title + "\n\n" + "\n".join(lines).strip("\n")
 
 
 def _cells(row):

@@ -17,15 +17,18 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
+from numbers import Rational, Real
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
+from scipy.sparse import csr_array
 
+from sparse_ref import csr
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.network import Network
 from sparse_ref.schedules import Schedule, as_schedule
+from sparse_ref.selection import meet
 
 
 class Run(NamedTuple):
@@ -42,10 +45,6 @@ class Method:
     ----------
     replaces_update : bool
         An event takes the place of the optimizer's step; otherwise it follows it.
-    dense_state : bool
-        The definition itself asks for a number at every position, connected or not.
-    rests_at_end : bool
-        The last step of a training does not rewire, since nothing would train what has grown.
     drifts : bool
         `drift` adds something to the weights at every update.
     resets_optimizer : bool
@@ -55,8 +54,6 @@ class Method:
     """
 
     replaces_update: bool = False
-    dense_state: bool = False
-    rests_at_end: bool = True
     drifts: bool = False
     resets_optimizer: bool = False
     conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}}
@@ -79,6 +76,29 @@ class Method:
     def starts(self) -> float | None:
         """Weight of a grown connection; None where it is drawn or brought along."""
         return 0.0
+
+    @property
+    def regrow(self) -> str:
+        """What becomes of a connection that is dropped and chosen again in the same event.
+
+        ``keep``: it stays as it was. ``reinit``: it is a new one. ``forbid``: it is not chosen.
+        """
+        return "reinit"
+
+    @property
+    def dense_state(self) -> bool:
+        """The definition itself asks for a number at every position, connected or not."""
+        return False
+
+    @property
+    def rests_at_end(self) -> bool:
+        """The last step does not rewire, since nothing would train what has grown."""
+        return True
+
+    @property
+    def rests_at_zero(self) -> bool:
+        """With a drop fraction of 0 an event changes nothing."""
+        return True
 
     def bind(self, run: Run) -> "Method":
         """The method with options that depend on the length of the training filled in."""
@@ -178,6 +198,14 @@ def keep(dtype: np.dtype) -> Rewire:
     return Rewire(none, none, np.empty(0, dtype))
 
 
+def keep_regrown(
+    weight: csr_array, drop: np.ndarray, grow: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slots and positions without what is in both: a connection chosen again stays as it was."""
+    again, chosen_again = meet(csr.positions_of(weight, drop), grow)
+    return drop[~again], grow[~chosen_again]
+
+
 def count(fraction: float, nnz: int, rounding: str = "floor") -> int:
     """How many of `nnz` connections an event drops: about ``fraction * nnz``, within 0 ... nnz.
 
@@ -223,8 +251,9 @@ ROUNDINGS: dict[str, Callable[[float, int], int]] = {
 
 
 def fraction_at(who: str, drop_fraction: float | Schedule, step: int) -> float:
-    """The drop fraction at a step; refused if a schedule leaves [0, 1]."""
-    fraction = as_schedule(drop_fraction)(step)
+    """The drop fraction at a step, a `Fraction` as it is; refused if a schedule leaves [0, 1]."""
+    exact = isinstance(drop_fraction, Rational)
+    fraction: Any = drop_fraction if exact else as_schedule(drop_fraction)(step)
     if not 0 <= fraction <= 1:
         raise ValueError(f"{who}: drop_fraction must be in [0, 1], got {fraction} at step {step}")
     return fraction
@@ -245,6 +274,16 @@ def check_steps(who: str, **steps: int | None) -> None:
     for name, value in steps.items():
         if not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{who}: {name} must be a positive whole number of steps, got {value}")
+
+
+def check_number(
+    who: str, option: str, value: Any, rule: str, holds: Callable[[Any], bool]
+) -> None:
+    """Refuse what is no number, or one for which the rule does not hold."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{who}: {option} must be a number, got {value!r}")
+    if not holds(value):
+        raise ValueError(f"{who}: {option} must be {rule}, got {value}")
 
 
 def check_name(who: str, option: str, name: str, known: Sequence[str]) -> None:

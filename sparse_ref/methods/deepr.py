@@ -38,7 +38,6 @@ of the initial ones, while the signs of other positions are computed when needed
 import math
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -48,7 +47,8 @@ from sparse_ref import csr
 from sparse_ref.allocation.sharing import shared_by_size, shared_uniformly
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
-from sparse_ref.methods.base import Method, check_name, check_steps, conventional, keep
+from sparse_ref.methods import base
+from sparse_ref.methods.base import Method, check_name, check_number, check_steps, conventional
 from sparse_ref.network import Network
 from sparse_ref.selection import random_absent, random_ranks
 from sparse_ref.selection.signs import position_signs, random_signs, signs_of
@@ -64,6 +64,7 @@ SCRIPTS = {"noise": "gradient", "noise_std": 1e-5, "l1": 1e-5}  # all of the aut
 INTEL_STD = math.sqrt(2 * 1e-3 * 1e-5)  # its eta, its first temperature
 INTEL = {"noise": "gradient", "noise_std": INTEL_STD, "exclude_just_dropped": True}
 FIXED, ZERO = {"sign": "position"}, {"theta_start": 0.0}
+SIZE = "at least 0 and finite"
 NONE, NO_SIGNS = np.empty(0, np.int64), np.empty(0, np.int8)
 
 
@@ -134,7 +135,7 @@ class DeepR(Method):
         for name, known in NAMES.items():
             check_name("DeepR", name, getattr(self, name), known)
         for name in ("l1", "temperature", "theta_start", "noise_std"):
-            _check_size(name, getattr(self, name))
+            check_number("DeepR", name, getattr(self, name), SIZE, lambda x: 0 <= x < math.inf)
         if self.sign == "first_move" and self.theta_start:
             rule = "theta_start must be 0 where sign is 'first_move'"
             raise ValueError(f"DeepR: {rule}, got {self.theta_start}")
@@ -191,7 +192,7 @@ class DeepR(Method):
         if self.sign == "first_move":
             state = state._replace(signs=tuple(signs_of(weight.data) for weight in weights))
         if not any(map(len, drops)):
-            nothing = tuple(keep(weight.dtype) for weight in weights)
+            nothing = tuple(base.keep(weight.dtype) for weight in weights)
             return nothing, state._replace(grown=(NO_SIGNS,) * len(weights))
         streams = rng.spawn(len(weights))
         counts = self._counts(weights, drops, state.shares, rng)
@@ -228,11 +229,17 @@ class DeepR(Method):
             return gone
         (own,) = rng.spawn(1)
         free = [math.prod(w.shape) - w.nnz for w in weights]
-        if not self.exclude_just_dropped or sum(free) < sum(gone):
+        if not self.exclude_just_dropped:
             free = [a + b for a, b in zip(free, gone, strict=True)]
+        if sum(free) < sum(gone):  # all that is free, and the rest of what just went
+            again = self._shared(shares, gone, sum(gone) - sum(free), own)
+            return [a + b for a, b in zip(free, again, strict=True)]
+        return self._shared(shares, free, sum(gone), own)
+
+    def _shared(self, shares, free, n, rng):
         if self.share == "uniform":
-            return shared_uniformly(free, sum(gone), own)
-        return shared_by_size(shares, free, sum(gone), own)
+            return shared_uniformly(free, n, rng)
+        return shared_by_size(shares, free, n, rng)
 
 
 def crossed(values: np.ndarray, signs: np.ndarray, dormant: str = "not_positive") -> np.ndarray:
@@ -291,10 +298,3 @@ def activate(
     others = min(n, math.prod(weight.shape) - weight.nnz)
     again = csr.positions_of(weight, drop[random_ranks(len(drop), n - others, rng)])
     return np.sort(np.concatenate([random_absent(weight, others, rng), again]))
-
-
-def _check_size(name: str, value: Any) -> None:
-    if not isinstance(value, Real):
-        raise TypeError(f"DeepR: {name} must be a number, got {type(value).__name__}")
-    if not 0 <= float(value) < math.inf:
-        raise ValueError(f"DeepR: {name} must be at least 0 and finite, got {value}")

@@ -27,7 +27,7 @@ Memory: O(connections). Growth draws ranks among the absent positions and never 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, replace
 from math import prod
-from numbers import Integral, Real
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -38,13 +38,22 @@ from sparse_ref import csr
 from sparse_ref.allocation import apportion
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
-from sparse_ref.methods.base import Method, Run, check_name, check_steps, conventional, count
+from sparse_ref.methods.base import (
+    Method,
+    Run,
+    check_name,
+    check_number,
+    check_steps,
+    conventional,
+    count,
+)
+from sparse_ref.methods.dsr_codes import reallocate_at_random
 from sparse_ref.network import Network
 from sparse_ref.schedules import Every
 from sparse_ref.selection import largest, random_absent, smallest
 
 ROUNDINGS = ("largest_remainder", "intel_random")
-PASSES = 1000  # of `intel_random`, whose original has no bound
+MOST = 1e38  # H doubles up to what float32 can hold
 OPTIONS = ("tolerance", "rounding", "keep_one", "exclude_just_dropped", "rewire_scaling")
 Weights = Sequence[csr_array]
 
@@ -100,10 +109,20 @@ class DSR(Method):
         check_steps("DSR", every=self.every, **({} if self.stop is None else {"stop": self.stop}))
         check_name("DSR", "rounding", self.rounding, ROUNDINGS)
         rule = "in (0, 1) or a whole number >= 1"
-        _check("target", self.target, rule, lambda n: n > 0 and (n < 1 or isinstance(n, Integral)))
-        _check("initial_threshold", self.initial_threshold, "positive", lambda h: 0 < h < np.inf)
-        _check("tolerance", self.tolerance, "in [0, 1]", lambda d: 0 <= d <= 1)
-        _check("rewire_fraction", self.rewire_fraction, "in [0, 1]", lambda f: 0 <= f <= 1)
+        check_number(
+            "DSR",
+            "target",
+            self.target,
+            rule,
+            lambda n: n > 0 and (n < 1 or isinstance(n, Integral)),
+        )
+        check_number(
+            "DSR", "initial_threshold", self.initial_threshold, "positive", lambda h: 0 < h < np.inf
+        )
+        check_number("DSR", "tolerance", self.tolerance, "in [0, 1]", lambda d: 0 <= d <= 1)
+        check_number(
+            "DSR", "rewire_fraction", self.rewire_fraction, "in [0, 1]", lambda f: 0 <= f <= 1
+        )
 
     @property
     def scope(self) -> str:
@@ -116,6 +135,11 @@ class DSR(Method):
         if self.rounding == "intel_random":
             return "nothing"
         return "network" if self.rewire_scaling else "layer"
+
+    @property
+    def regrow(self) -> str:
+        """As `exclude_just_dropped` says."""
+        return "forbid" if self.exclude_just_dropped else "reinit"
 
     def bind(self, run: Run) -> "DSR":
         """Fill in `stop`."""
@@ -221,7 +245,7 @@ def next_threshold(threshold: float, n_pruned: int, target: float, tolerance: fl
     """
     if n_pruned > (1 + tolerance) * target:
         return threshold / 2
-    return 2 * threshold if n_pruned < (1 - tolerance) * target else threshold
+    return min(2 * threshold, MOST) if n_pruned < (1 - tolerance) * target else threshold
 
 
 def reallocate(kept: Sequence[int], total: int, room: Sequence[int]) -> np.ndarray:
@@ -236,30 +260,6 @@ def reallocate(kept: Sequence[int], total: int, room: Sequence[int]) -> np.ndarr
     (array([2, 2]), array([1, 3]))
     """
     return apportion(kept, total, room) if len(kept) else np.zeros(0, np.int64)
-
-
-def reallocate_at_random(
-    kept: Sequence[int], total: int, room: Sequence[int], rng: Generator
-) -> np.ndarray:
-    """G_l as in the authors' code: until `total` are grown, deal out what is missing.
-
-    Each time the shares are rounded to the nearest integer, halves to even, and the discrepancy is
-    added to one random layer, which is left at 0 or more; then each grows what it has room for. May
-    end above `total`; ends below it if nothing more fits, or after `PASSES` rounds.
-    """
-    grown, limits = np.zeros(len(kept), np.int64), np.asarray(room, np.int64)
-    shares = np.asarray(kept, float) / max(1, sum(kept))
-    for _ in range(PASSES if any(kept) else 0):
-        missing = total - int(grown.sum())
-        if missing <= 0 or not np.any(grown < limits):
-            break
-        counts = np.round(shares * missing).astype(np.int64)
-        discrepancy = missing - int(counts.sum())
-        if discrepancy:
-            lucky = rng.integers(len(kept))
-            counts[lucky] = max(0, counts[lucky] + discrepancy)
-        grown = np.minimum(grown + counts, limits)
-    return grown
 
 
 def _room(weights, drops, exclude):
@@ -290,10 +290,3 @@ def _without_the_largest(weights, drops, n):
     stays[largest(np.concatenate(sizes), n)] = True
     parts = np.split(stays, np.cumsum([len(drop) for drop in drops])[:-1])
     return [drop[~part] for drop, part in zip(drops, parts, strict=True)]
-
-
-def _check(option, value, rule, holds):
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"DSR: {option} must be a number, got {value!r}")
-    if not holds(value):
-        raise ValueError(f"DSR: {option} must be {rule}, got {value}")

@@ -56,6 +56,7 @@ from sparse_ref.methods.base import (
     check_steps,
     count,
     fraction_at,
+    keep_regrown,
 )
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
@@ -63,7 +64,6 @@ from sparse_ref.selection import (
     largest,
     largest_absent,
     largest_absent_of_all,
-    meet,
     random_absent,
     smallest,
 )
@@ -146,7 +146,7 @@ class GGR(Method):
     @property
     def starts(self) -> float:
         """Weight of grown connections."""
-        return self.grown
+        return float(self.grown)
 
     def bind(self, run: Run) -> "GGR":
         """Fill in `every`, `stop`, and the cosine from the first event to `stop`."""
@@ -280,9 +280,7 @@ def _filled(weight, number, best, freed, rng):
 
 def _as_rewire(weight, drop, grow, regrow, grown):
     if regrow == "keep":
-        dropped = csr.positions_of(weight, drop)
-        regrown, chosen_again = meet(dropped, grow)
-        drop, grow = drop[~regrown], grow[~chosen_again]
+        drop, grow = keep_regrown(weight, drop, grow)
     return Rewire(drop, grow, np.full(len(grow), grown, weight.dtype))
 
 

@@ -28,7 +28,7 @@ and for gradient growth a few blocks of rows. No absent position is ever listed.
 import math
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -38,13 +38,13 @@ from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods import base
 from sparse_ref.methods.base import Method, Run, conventional
+from sparse_ref.methods.itop_exploration import Visited, explored, positions
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
 from sparse_ref.selection import largest_absent, meet, random_absent, smallest
 
 GROWTHS = ("random", "gradient", "random_unfired")
 FLOOR = 0.005  # η_min of the drop fraction's cosine
-Visited = tuple[np.ndarray, ...]  # of each layer, flat positions ever connected; int64, ascending
 
 
 @conventional
@@ -80,6 +80,7 @@ class ITOP(Method):
     bernoulli_growth: bool = False
     convention: InitVar[str] = "paper"
 
+    regrow = "keep"
     conventions: ClassVar = {
         "paper": {},
         "itop": {"rounding": "ceil", "threshold_prune": True, "bernoulli_growth": True},
@@ -96,6 +97,11 @@ class ITOP(Method):
     def conserves(self) -> str:
         """Random growth with a probability has no fixed number."""
         return "nothing" if self.bernoulli_growth and self.growth != "gradient" else "layer"
+
+    @property
+    def rests_at_zero(self) -> bool:
+        """The threshold takes stored zeros along at any fraction."""
+        return not self.threshold_prune
 
     def bind(self, run: Run) -> "ITOP":
         """Fill in `stop` and the cosine over the whole training."""
@@ -180,8 +186,7 @@ def rewire_layer(
         grow = _drawn(weight, len(drop), rng, bernoulli_growth, drop)
     else:
         grow = _unfired_first(weight, len(drop), rng, bernoulli_growth, drop, visited)
-    again, chosen_again = meet(csr.positions_of(weight, drop), grow)
-    drop, grow = drop[~again], grow[~chosen_again]
+    drop, grow = base.keep_regrown(weight, drop, grow)
     return Rewire(drop, grow, np.zeros(len(grow), weight.dtype))
 
 
@@ -222,79 +227,3 @@ def _unfired_first(weight, n, rng, bernoulli, drop, visited):
     if n <= unfired:
         return first
     return np.union1d(first, _drawn(weight, n - unfired, rng, bernoulli, drop, first))
-
-
-# ---------------------------------------------------------------- R_s, of any method
-
-
-def positions(net: Network) -> Visited:
-    """The connections of each sparse layer, as flat positions."""
-    return tuple(np.array(csr.flat(layer.weight)) for layer in net.sparse_layers)
-
-
-def explored(visited: Sequence[np.ndarray], more: Sequence[np.ndarray]) -> Visited:
-    """What has been visited after `more` positions, layer by layer; ascending, each once."""
-    return tuple(np.union1d(old, new) for old, new in zip(visited, more, strict=True))
-
-
-def exploration_rate(visited: Sequence[np.ndarray], sizes: Sequence[int]) -> float:
-    """R_s: positions ever connected, over all positions, of the layers together.
-
-    Examples
-    --------
-    >>> seen = explored([np.array([0, 2, 5, 7, 8, 10])], [np.array([0, 1, 2, 5, 7, 10])])
-    >>> round(exploration_rate(seen, [12]), 6)
-    0.583333
-    """
-    if len(visited) != len(sizes) or not sum(sizes):
-        raise ValueError(
-            "exploration_rate: visited and sizes must be one a layer and not empty, "
-            f"got {len(visited)} and {list(sizes)}"
-        )
-    return sum(map(len, visited)) / sum(sizes)
-
-
-class Explored(NamedTuple):
-    """R_s after an epoch."""
-
-    epoch: int
-    rate: float  # of all sparse layers together
-    layers: tuple[float, ...]  # of each
-
-
-class Exploration:
-    """A callback of `fit` that follows R_s, whatever the method.
-
-    Parameters
-    ----------
-    net : Network
-        As it is before the training: its connections are the first to be visited.
-
-    Attributes
-    ----------
-    visited : tuple of (n,) int64
-        Flat positions ever connected, of each sparse layer, ascending.
-    epochs : list of Explored
-        One an epoch.
-
-    A second training of the same network may go on with it. Dense layers and biases do not count.
-    """
-
-    def __init__(self, net: Network):
-        self.visited, self.epochs = positions(net), list[Explored]()
-        self.sizes = [math.prod(layer.weight.shape) for layer in net.sparse_layers]
-        self._history, self._read = None, 0
-
-    def __call__(self, net: Network, epoch: Any, history: Any) -> None:
-        """Take in the events since the last epoch, and write down R_s."""
-        if history is not self._history:
-            self._history, self._read = history, 0
-        grown: list[list[np.ndarray]] = [[] for _ in self.sizes]
-        for event in history.events[self._read :]:
-            grown[event.layer].append(event.grown)
-        self._read = len(history.events)
-        none = np.empty(0, np.int64)
-        self.visited = explored(self.visited, [np.concatenate([none, *some]) for some in grown])
-        layers = zip(self.visited, self.sizes, strict=True)
-        rates = tuple(exploration_rate([seen], [size]) for seen, size in layers)
-        self.epochs.append(Explored(epoch.epoch, exploration_rate(self.visited, self.sizes), rates))

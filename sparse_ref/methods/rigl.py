@@ -22,9 +22,8 @@ Departures
   value; `regrow` has both or neither. ``rigl_codes`` has departures of its own.
 
 Memory: O(connections) and a few blocks of rows of the dense gradient
-(`sparse_ref.selection.BLOCK_ELEMENTS`: 1 MB in float32), which is read as two factors and never
-exists whole. `grad_accumulation_n` keeps the factors of so many batches; `tf1_noise_std` draws a
-number for every position of the layer that is being ranked.
+(`selection.BLOCK_ELEMENTS`: 1 MB in float32), which never exists whole. `grad_accumulation_n` keeps
+the factors of so many batches; `tf1_noise_std` draws a number for every position of a layer.
 """
 
 from collections.abc import Sequence
@@ -37,12 +36,13 @@ from scipy.sparse import csr_array
 from sparse_ref import csr
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
+from sparse_ref.methods import base
 from sparse_ref.methods import rigl_codes as codes
 from sparse_ref.methods import rigl_options as rules
-from sparse_ref.methods.base import Method, Run, check_name, conventional, count, fraction_at, keep
+from sparse_ref.methods.base import Method, Run, check_name, conventional, count, fraction_at
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
-from sparse_ref.selection import largest_absent, meet, smallest
+from sparse_ref.selection import largest_absent, smallest
 
 REGROW = ("keep", "reinit", "forbid")
 CANDIDATES = ("allow", "forbid")
@@ -122,9 +122,14 @@ class RigL(Method):
         return 0.0 if self.grow_init == "zeros" else None
 
     @property
-    def dense_state(self) -> bool:  # type: ignore[override]
+    def dense_state(self) -> bool:
         """The noise of TF1 is a number at every position."""
         return self.tf1_noise_std > 0
+
+    @property
+    def rests_at_end(self) -> bool:
+        """Unless events go on to the last step and include it."""
+        return not (self.include_stop and self.until == 1)
 
     def bind(self, run: Run) -> "RigL":
         """Fill in `stop` and the cosine that ends there."""
@@ -166,7 +171,7 @@ class RigL(Method):
         weights = [layer.weight for layer in net.sparse_layers]
         fraction = fraction_at("RigL", self.drop_fraction, step - 1 + self.first_step)
         if fraction == 0:
-            return tuple(keep(weight.dtype) for weight in weights), state
+            return tuple(base.keep(weight.dtype) for weight in weights), state
         read = state.mean(grads) if state is not None else grads
         initial = state.initial if state is not None and state.initial else [None] * len(weights)
         layers = zip(weights, read, rng.spawn(len(weights)), initial, strict=True)
@@ -225,9 +230,7 @@ def rewire_layer(
     ranking: dict[str, Any] = {"phantom_keep": phantom_keep, "tf1_noise_std": tf1_noise_std}
     drop, grow = choose(weight, grad, n_drop, candidates, ties=ties, rng=rng, **ranking)
     if regrow == "keep":
-        dropped = csr.positions_of(weight, drop)
-        regrown, chosen_again = meet(dropped, grow)
-        drop, grow = drop[~regrown], grow[~chosen_again]
+        drop, grow = base.keep_regrown(weight, drop, grow)
     values = codes.starting_values(weight, grad, grow, grow_init, grow_scale, rng, initial)
     momentum = acc_scale * codes.gradient_at(grad, grow) if acc_scale else None
     return Rewire(drop, grow, values, momentum)
@@ -291,8 +294,7 @@ def margins(
 ) -> codes.Margins:
     """The sets of `choose` as positions, and how far the closest decisions were from a tie.
 
-    Where another implementation decides otherwise, that is a fault only if the margin exceeds what
-    its rounding explains.
+    Another decision of another implementation is a fault where its rounding does not explain it.
     """
     drop, grow = choose(weight, grad, n_drop, candidates, ties=ties)
     return codes.margins_of(weight, grad, drop, grow, candidates)

@@ -43,11 +43,12 @@ from sparse_ref.methods.base import (
     conventional,
     fraction_at,
     keep,
+    keep_regrown,
 )
 from sparse_ref.methods.set_codes import check_rules, weakest
 from sparse_ref.network import Network
 from sparse_ref.schedules import Every, Schedule
-from sparse_ref.selection import meet, random_absent, smallest
+from sparse_ref.selection import random_absent, smallest
 
 GROW_INITS = ("normal", "zero", "he_uniform", "xavier_uniform")
 REGROW = ("reinit", "keep", "forbid")
@@ -155,6 +156,11 @@ class SET(Method):
         zero = self.grow_init == "zero" or (self.grow_init == "normal" and self.grow_std == 0)
         return 0.0 if zero else None
 
+    @property
+    def regrow(self) -> str:
+        """As the option says."""
+        return self.same_step_regrow
+
     def bind(self, run: Run) -> "SET":
         """Fill in `every` and `stop`."""
         every = self.every or run.steps_per_epoch
@@ -254,8 +260,7 @@ def regrow(
     freed = None if same_step_regrow == "forbid" else drop
     grow = random_absent(weight, len(drop), rng, freed=freed)
     if same_step_regrow == "keep":
-        drawn_again, was_there = meet(csr.positions_of(weight, drop), grow)
-        drop, grow = drop[~drawn_again], grow[~was_there]
+        drop, grow = keep_regrown(weight, drop, grow)
     return Rewire(drop, grow, _values(weight, len(grow), rng, grow_std, grow_init))
 
 

@@ -48,7 +48,8 @@ class SetRigL(Method):
     stop : int, steps, optional
         No event from this step on; by default half of the training.
     gradient_share : float
-        ρ, share of the insertions that the gradient chooses: 1 is RigL, 0 is SET.
+        ρ, share of the insertions that the gradient chooses. The connections are then those of
+        RigL with ``regrow="reinit"`` (1) and of SET (0), but for the weight they start with.
     grown : float
         Weight of grown connections.
     """
@@ -74,7 +75,7 @@ class SetRigL(Method):
     @property
     def starts(self) -> float:
         """Weight of grown connections."""
-        return self.grown
+        return float(self.grown)
 
     def bind(self, run: Run) -> "SetRigL":
         """Fill in `every`, `stop`, and the cosine from the first event to `stop`."""
@@ -137,7 +138,8 @@ def rewire_layer(
     """
     check(weight, "SetRigL")
     drop = smallest(np.abs(weight.data), n_drop)  # as SET and RigL
-    best = largest_absent(weight, grad, math.ceil(gradient_share * n_drop), drop)  # as RigL
+    n_best = math.ceil(round(gradient_share * n_drop, 9))  # 0.07 * 100 is 7, and a rounding error
+    best = largest_absent(weight, grad, n_best, drop)  # as RigL
     others = random_absent(weight, n_drop - len(best), rng, drop, taken=best)  # as SET
     grow = np.sort(np.concatenate([best, others]))
     return Rewire(drop, grow, np.full(n_drop, grown, weight.dtype))

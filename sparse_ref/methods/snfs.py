@@ -21,9 +21,8 @@ Departures
   `optim.sgd` with the same momentum; Adam would take it for a mean gradient.
 * In `snfs_code_rounding` the number to be kept is that of the beginning, not density times size. A
   negative number to grow is 0; the code would slice from the end. Ties are settled as everywhere.
-* Left out: ranking by Adam's ``m / (sqrt(v) + 1e-8)``, random and neuron-wise growth, other
-  measures of a layer; of the TensorFlow form the noise on drop scores and its drop fraction, 0.1.
-* Not verified: the paper's own drop fraction (0.5 is the code's). Only the codes were read.
+* Left out: ranking by Adam's ``m / (sqrt(v) + 1e-8)``, random and neuron-wise growth, other layer
+  measures; of the TensorFlow form its noise and drop fraction. Not verified: the paper's own.
 
 Memory: one number for every position of every layer, connected or not, as the definition asks. Its
 update takes a block of rows of the gradient, `snfs_code_rounding` a copy of one layer's.
@@ -99,7 +98,7 @@ class SNFS(Method):
     grown_momentum: str = "zero"
     convention: InitVar[str] = "paper"
 
-    dense_state = True
+    dense_state, regrow = True, "keep"
     conventions: ClassVar = {
         "paper": {},
         "sparse-learning": {"snfs_code_rounding": True, "grown_momentum": "dense"},
@@ -126,6 +125,11 @@ class SNFS(Method):
     def conserves(self) -> str:
         """The code keeps the number of connections about constant."""
         return "nothing" if self.snfs_code_rounding else self.scope
+
+    @property
+    def rests_at_zero(self) -> bool:
+        """The code drops stored zeros where nothing else is to go."""
+        return not self.snfs_code_rounding
 
     def bind(self, run: Run) -> "SNFS":
         """Fill in `every`, `stop` and the cosine over the whole training."""
@@ -197,9 +201,7 @@ def shares(weights: Weights, momenta: Momenta) -> list[float]:
 
 
 def redistribute(v: Sequence[float], removed: Sequence[int], room: Sequence[int]) -> np.ndarray:
-    """How many connections each layer grows; as many as were removed in all.
-
-    `v` are the shares, `room` is the number of positions that are free after the removal.
+    """How many each layer grows, by its share v; as many as were removed, within what is free.
 
     Examples
     --------
@@ -293,6 +295,5 @@ def _top(weight, momentum, n, drop):
 
 def _kept(weight, drop, grow):
     """Without what was both dropped and chosen."""
-    again, chosen_again = meet(csr.positions_of(weight, drop), grow)
-    drop, grow = drop[~again], grow[~chosen_again]
+    drop, grow = base.keep_regrown(weight, drop, grow)
     return Rewire(drop, grow, np.zeros(len(grow), weight.dtype))

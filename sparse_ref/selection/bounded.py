@@ -14,6 +14,7 @@ from sparse_ref import tiles
 from sparse_ref.dense_gradient import gradient_rows, scan
 
 WORTH = 0.8  # of the layer: where more than this may exceed the threshold, sorting does not pay
+MOST = 1e100  # lengths beyond it: others may be so small that their squares are lost to underflow
 LEAST = 1e-30  # thresholds below it are so small that products of float32 lose bits to underflow
 NONE = np.empty(0, np.int64)
 
@@ -72,7 +73,8 @@ def corner(delta: np.ndarray, inputs: np.ndarray, threshold: float) -> Corner | 
     """
     of_rows, of_columns = _norms(delta), _norms(inputs)
     kind = np.finfo(inputs.dtype)
-    if not of_rows.max() * of_columns.max() < kind.max / 2 or threshold < LEAST:
+    longest = max(of_rows.max(), of_columns.max())
+    if not of_rows.max() * of_columns.max() < kind.max / 2 or longest > MOST or threshold < LEAST:
         return None
     # A computed sum of n products is within n eps of what the norms allow; four times that is safe.
     of_rows = of_rows * (1 + 4 * kind.eps * inputs.shape[0] * inputs.shape[2])

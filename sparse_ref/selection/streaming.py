@@ -173,6 +173,11 @@ class _Largest:
 
     def take(self, at, scores):
         """Take candidates."""
+        if self.scores and scores.dtype != self.scores[0].dtype:
+            raise TypeError(
+                "largest_absent: gradients must be of one dtype, got "
+                f"{self.scores[0].dtype} and {scores.dtype}"
+            )
         self.n += len(at)
         self.at.append(at)
         self.scores.append(scores)
@@ -211,10 +216,10 @@ def _guess(shapes, grads, k):
     stride = positions // n
     expected = k / stride
     rank = int(expected + 4 * math.sqrt(expected)) + 8  # four standard deviations on the safe side
-    if rank >= n:
-        return NOTHING
     pairs = zip(shapes, grads, strict=True)
     scores = np.concatenate([np.abs(g.at(_spread(math.prod(s), stride))) for s, g in pairs])
+    if rank >= len(scores):
+        return NOTHING
     if np.isnan(scores).any():
         return NOTHING  # the stream will say where
     return np.partition(scores, len(scores) - rank)[len(scores) - rank]
