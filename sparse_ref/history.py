@@ -7,7 +7,7 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -55,14 +55,15 @@ class History:
     Attributes
     ----------
     steps, events, epochs : lists of Step, Event, Epoch
-    optimizer_bytes : int
-        Held by the optimizer's state at the end.
+    optimizer_bytes, method_bytes : int
+        Held by the optimizer's and by the method's state at the end.
     """
 
     steps: list[Step] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     optimizer_bytes: int = 0
+    method_bytes: int = 0
 
     def save(self, path: str | os.PathLike) -> None:
         """Write all records to one ``.npz`` file, atomically, without pickle."""
@@ -96,6 +97,13 @@ class History:
                 return _from_arrays(arrays)
         except DAMAGE as error:
             raise ValueError(f"History.load: {path} is not a saved history ({error})") from error
+
+
+def bytes_of(state: Any) -> int:
+    """Bytes of all arrays in a method's state, however its tuples are nested."""
+    if isinstance(state, np.ndarray):
+        return state.nbytes
+    return sum(map(bytes_of, state)) if isinstance(state, tuple) else 0
 
 
 def first_difference(a: History, b: History) -> str | None:
@@ -177,7 +185,7 @@ def _to_arrays(history):
         "steps": [list(record) for record in history.steps],
         "epochs": [list(record) for record in history.epochs],
         "events": [[e.step, e.layer, len(e.dropped), len(e.grown), e.connections] for e in events],
-        "optimizer_bytes": history.optimizer_bytes,
+        "bytes": [history.optimizer_bytes, history.method_bytes],
     }
     return {
         "records": np.frombuffer(json.dumps(scalars, default=_plain).encode(), np.uint8),
@@ -205,4 +213,4 @@ def _from_arrays(arrays):
         raise ValueError("its positions are not as many as its events say")
     epochs = [Epoch(e, a, b, c, tuple(nnz), s) for e, a, b, c, nnz, s in scalars["epochs"]]
     steps = [Step(*record) for record in scalars["steps"]]
-    return History(steps, events, epochs, scalars["optimizer_bytes"])
+    return History(steps, events, epochs, *scalars["bytes"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from sparse_ref import csr, tiles
 from sparse_ref.elementwise import not_finite
-from sparse_ref.history import Epoch, Event, History, Step
+from sparse_ref.history import Epoch, Event, History, Step, bytes_of
 from sparse_ref.losses import LOSSES
 from sparse_ref.methods.base import Method, Run
 from sparse_ref.network import PREDICT_BATCH, Network
@@ -107,6 +107,7 @@ def fit(
         for callback in callbacks:
             callback(net, record, training.history)
     training.history.optimizer_bytes = training.optimizer_state.nbytes
+    training.history.method_bytes = bytes_of(training.method_state)
     return training.history
 
 

@@ -96,7 +96,7 @@ def test_train_writes_a_history_that_can_be_compared(images, tmp_path):
         result = invoke("train", "--method", "set", "--epochs", 2, "--out", tmp_path / name)
         assert result.exit_code == 0, result.output
     one, two = (History.load(tmp_path / name / "history.npz") for name in ("one", "two"))
-    assert len(one.events) == 3  # one epoch ends before `until`, three layers
+    assert len(one.events) == 3  # one epoch ends before the last, three layers
     assert cli_first_difference(one, two) is None
 
 

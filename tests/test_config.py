@@ -121,7 +121,7 @@ def test_options_overrule_the_convention():
     options = {"rounding": "ceil"}
     settings = {"method": {"name": "set", "convention": "rigl-tf1", "options": options}}
     method = parse(settings).method.build(steps=100)
-    assert method == methods.SET(stop=75, convention="rigl-tf1", rounding="ceil")
+    assert method == methods.SET(convention="rigl-tf1", rounding="ceil")
 
 
 @pytest.mark.parametrize(

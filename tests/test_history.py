@@ -31,6 +31,7 @@ def example():
         ],
         epochs=[Epoch(1, 1.4, NAN, NAN, (7, 0), 0.25), Epoch(2, 0.2, 0.3, 0.95, (8, 0), 0.5)],
         optimizer_bytes=1234,
+        method_bytes=567,
     )
 
 
@@ -214,10 +215,10 @@ NOT_HISTORIES = {
     "records that are no json": arrays(records=np.frombuffer(b"{", np.uint8)),
     "records that are a list": arrays(records=np.frombuffer(b"[1, 2]", np.uint8)),
     "records without bytes": records(),
-    "steps too short": records(optimizer_bytes=0, steps=[[1, 2.5]]),
-    "steps that are numbers": records(optimizer_bytes=0, steps=[1, 2]),
-    "events too short": records(optimizer_bytes=0, events=[[1, 0]]),
-    "positions that are missing": records(optimizer_bytes=0, events=[[1, 0, 5, 5, 9]]),
+    "steps too short": records(bytes=[0, 0], steps=[[1, 2.5]]),
+    "steps that are numbers": records(bytes=[0, 0], steps=[1, 2]),
+    "events too short": records(bytes=[0, 0], events=[[1, 0]]),
+    "positions that are missing": records(bytes=[0, 0], events=[[1, 0, 5, 5, 9]]),
 }
 
 

@@ -399,7 +399,9 @@ def test_a_network_says_what_it_is():
 def test_an_unknown_loss_is_refused():
     with refuses(
         ValueError,
-        "Network: loss must be one of ['softmax_cross_entropy', 'squared_error'], got 'hinge'",
+        "Network: loss must be one of ['sigmoid_squared_error', "
+        "'sigmoid_squared_error_mocanu_code', 'softmax_cross_entropy', 'squared_error'], "
+        "got 'hinge'",
     ):
         Network([Dense(np.zeros((2, 4)))], "hinge")
 

@@ -20,7 +20,7 @@ from sparse_ref import (
     tiles,
     train,
 )
-from sparse_ref.methods import SET, RigL, Static
+from sparse_ref.methods import SET, SNFS, DeepR, RigL, Static
 
 
 def problem(seed, n=30, dtype=np.float64, density=0.4, dropout=0.0, sizes=(6, 8, 5, 3)):
@@ -323,6 +323,19 @@ def test_the_optimizers_bytes_are_recorded():
     history = fitted(net, data, rng, optimizer=optim.adam())
     n_parameters = sum(net.connections) + 8 + 5 + 3
     assert history.optimizer_bytes == 2 * 8 * n_parameters
+
+
+@pytest.mark.parametrize(
+    ("method", "each"), [(Static(), 0), (SET(every=2), 0), (SNFS(), None), (DeepR(), 1)], ids=repr
+)
+def test_the_methods_bytes_are_recorded(method, each):
+    net, data, rng = problem(191)
+    history = fitted(net, data, rng, method=method)
+    connections = sum(layer.weight.nnz for layer in net.sparse_layers)
+    positions = sum(layer.n_in * layer.n_out for layer in net.sparse_layers)
+    ref = 8 * positions if each is None else each * connections
+    # DeepR also holds the signs of the last event's connections.
+    assert ref <= history.method_bytes <= 2 * ref
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class Row(NamedTuple):
     accuracy_mean: float  # on the test part
     accuracy_std: float  # over seeds, with n - 1; nan for one seed
     seconds: float  # of training, mean over seeds
-    nbytes: int  # weights, patterns, biases, optimizer state
+    nbytes: int  # weights, patterns, biases, optimizer, method
 
 
 def grid(

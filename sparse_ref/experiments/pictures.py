@@ -51,11 +51,16 @@ def learning_curves(results: Sequence[Result]) -> Figure:
 
 
 def layer_densities(results: Sequence[Result]) -> Figure:
-    """Density of every layer over time, a panel per method and density, of the first seed."""
+    """Density of every layer over time, of the first seed.
+
+    A panel per density and method that moves connections between layers; one for all the others.
+    """
     panels: dict[str, np.ndarray] = {}
     for result in results:
-        title = f"{result.label}, density {result.config.model.density:g}"
         counts = [result.connections[0], *(e.connections for e in result.history.epochs)]
+        moved = any(count != counts[0] for count in counts)
+        title = f"{result.label if moved else 'each layer keeps its own'}"
+        title += f", density {result.config.model.density:g}"
         panels.setdefault(title, np.array(counts) / np.array(result.positions))
     return plots.layer_densities(panels)
 

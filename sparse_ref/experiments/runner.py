@@ -37,7 +37,7 @@ class Result:
     connections: tuple[tuple[int, ...], tuple[int, ...]]  # per layer, before and after
     positions: tuple[int, ...]  # per layer: what a dense layer would have
     input_degrees: tuple[np.ndarray, np.ndarray]  # (n_in,) connections per input, before and after
-    nbytes: int  # weights with their patterns, biases, optimizer state
+    nbytes: int  # weights with patterns, biases, optimizer, method
 
     @property
     def label(self) -> str:
@@ -99,7 +99,7 @@ def run(
         connections=(before, net.connections),
         positions=tuple(layer.n_in * layer.n_out for layer in net.weighted),
         input_degrees=(degrees, input_degrees(net)),
-        nbytes=net.nbytes + history.optimizer_bytes,
+        nbytes=net.nbytes + history.optimizer_bytes + history.method_bytes,
     )
 
 

@@ -71,7 +71,7 @@ class Outcome:
     connections : per layer, before and after
     positions : per layer: what a dense layer would have
     nbytes : int
-        Weights, patterns, biases, optimizer state.
+        Weights, patterns, biases, states of optimizer and method.
     patterns : tuple of (nnz,) int64
         Flat positions ``row * n_in + column`` per sparse layer at the end; empty unless asked for.
     """
