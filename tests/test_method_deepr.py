@@ -796,7 +796,7 @@ def test_what_it_promises_follows_from_the_options(options, conserves, starts):
 
 
 def test_it_has_no_dense_state_and_rewires_to_the_end():
-    assert (DeepR.dense_state, DeepR.rests_at_end, DeepR.drifts) == (False, False, True)
+    assert (DeepR().dense_state, DeepR.rests_at_end, DeepR.drifts) == (False, False, True)
     assert DeepR().replaces_update is False
 
 

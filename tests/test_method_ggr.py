@@ -428,6 +428,15 @@ def test_dropping_globally_takes_the_weakest_of_the_network():
     assert [len(change.drop) for change in rewires] == [0, 6]
 
 
+@pytest.mark.parametrize(("rounding", "dropped"), [("floor", [1, 1]), ("ceil", [2, 2])])
+def test_the_number_dropped_is_rounded_as_asked(rounding, dropped):
+    net = network_of(both()[:1])  # six connections in each layer, of which 0.3 are 1.8
+    grads = [np.ones(layer.weight.shape) for layer in net.sparse_layers]
+    method = GGR(Constant(0.3), rounding=rounding).bind(Run(10, 40))
+    rewires, _ = method.rewire(net, grads, None, 11, rng_of())
+    assert [len(change.drop) for change in rewires] == dropped
+
+
 def test_the_events_are_the_papers():
     # 200 epochs: at the start of every epoch but the first, 10 % at epoch 1, none from 100 on.
     bound = GGR().bind(Run(steps_per_epoch=7, steps=1400))
@@ -485,6 +494,7 @@ def test_what_is_shared_and_kept_follows_the_options(options, scope, conserves):
         ),
         ({"drop_scope": "all"}, r"GGR: drop_scope must be one of \['local', 'global'\], got 'all'"),
         ({"regrow": "no"}, r"GGR: regrow must be one of \['reinit', 'keep', 'forbid'\], got 'no'"),
+        ({"rounding": "up"}, r"GGR: rounding must be one of \['floor', .*\], got 'up'"),
         ({"odd_to": "me"}, r"GGR: odd_to must be one of \['gradient', 'random'\], got 'me'"),
         ({"grown": float("inf")}, "GGR: grown must be finite, got inf"),
     ],

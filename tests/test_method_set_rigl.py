@@ -132,6 +132,7 @@ def test_a_given_stop_and_schedule_are_kept():
         ({"every": 0}, "SetRigL: every must be a positive whole number of steps, got 0"),
         ({"gradient_share": 1.5}, r"SetRigL: gradient_share must be in \[0, 1\], got 1.5"),
         ({"gradient_share": "half"}, r"SetRigL: gradient_share must be in \[0, 1\], got half"),
+        ({"rounding": "up"}, r"SetRigL: rounding must be one of \['floor', .*\], got 'up'"),
         ({"grown": float("nan")}, "SetRigL: grown must be finite, got nan"),
     ],
 )

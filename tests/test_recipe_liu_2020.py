@@ -168,7 +168,7 @@ def test_every_scale_has_the_densities_it_needs(scale):
 
 def test_smoke(tmp_path):
     loaders = {"fashion-mnist-sample": data_loaders.fashion_mnist_sample}
-    asked = reproduce.order("liu_2020", "fig2a", "smoke", workers=0)
+    asked = reproduce.order("liu_2020", "fig2", "smoke", workers=0)
     report = reproduce.reproduce(asked, loaders, tmp_path / "out")
     assert [row[0] for row in report.tables[0].rows] == ["0.05", "0.2", "dense"]
     assert all(claim.agrees is None for claim in report.claims)

@@ -218,7 +218,7 @@ def _notes(settings, data):
 
 
 FIGURES = {
-    "fig2a": Figure(
+    "fig2": Figure(
         "Test accuracy over density, with and without evolution, on Fashion-MNIST",
         "Liu et al. 2020, figure 2 (a)",
         figure_2a,

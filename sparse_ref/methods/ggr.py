@@ -23,8 +23,8 @@ Departures
 ----------
 What the paper leaves open is settled thus; nobody could verify it.
 
-* The number a layer drops is ``floor(f nnz)``; an odd number of insertions gives the one more to
-  the gradient (`odd_to`).
+* The number a layer drops is ``floor(f nnz)`` (`rounding`); an odd number of insertions gives the
+  one more to the gradient (`odd_to`).
 * The candidates of the global top-k are all positions that are zero after the drop (caption of
   figure 1), those just dropped among them (`regrow`). One that is chosen again is a new connection.
 * "1^-10", the weight of a grown connection, is read as 1e-10, positive.
@@ -49,6 +49,7 @@ from sparse_ref.allocation import apportion
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base import (
+    ROUNDINGS,
     Method,
     Run,
     check_fraction,
@@ -104,8 +105,8 @@ class GGR(Method):
         cannot be chosen.
     odd_to : str
         Who gets the one more of an odd number under ``mixed``: ``gradient`` or ``random``.
-    grown : float
-        Weight of grown connections.
+    grown, rounding : float, str
+        Weight of grown connections; of the number dropped, see `methods.base.count`.
     """
 
     drop_fraction: float | Schedule = 0.1
@@ -117,6 +118,7 @@ class GGR(Method):
     regrow: str = "reinit"
     odd_to: str = "gradient"
     grown: float = GROWN
+    rounding: str = "floor"
 
     replaces_update = True
 
@@ -129,6 +131,7 @@ class GGR(Method):
         check_name("GGR", "drop_scope", self.drop_scope, SCOPES)
         check_name("GGR", "regrow", self.regrow, REGROW)
         check_name("GGR", "odd_to", self.odd_to, ODD)
+        check_name("GGR", "rounding", self.rounding, list(ROUNDINGS))
         if not math.isfinite(self.grown):
             raise ValueError(f"GGR: grown must be finite, got {self.grown}")
 
@@ -174,7 +177,7 @@ class GGR(Method):
         """All layers together."""
         fraction = fraction_at("GGR", self.drop_fraction, step)
         weights = [layer.weight for layer in net.sparse_layers]
-        n_drops = [count(fraction, weight.nnz) for weight in weights]
+        n_drops = [count(fraction, weight.nnz, self.rounding) for weight in weights]
         if self.drop_scope == "global":
             n_drops = weakest(weights, sum(n_drops))
         options = {"distribution": self.distribution, "insertion": self.insertion}

@@ -27,7 +27,16 @@ from scipy.sparse import csr_array
 
 from sparse_ref.csr import Rewire, check
 from sparse_ref.layers import LayerGrad
-from sparse_ref.methods.base import Method, Run, check_fraction, check_steps, count, fraction_at
+from sparse_ref.methods.base import (
+    ROUNDINGS,
+    Method,
+    Run,
+    check_fraction,
+    check_name,
+    check_steps,
+    count,
+    fraction_at,
+)
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
 from sparse_ref.selection import largest_absent, random_absent, smallest
@@ -50,8 +59,8 @@ class SetRigL(Method):
     gradient_share : float
         ρ, share of the insertions that the gradient chooses. The connections are then those of
         RigL with ``regrow="reinit"`` (1) and of SET (0), but for the weight they start with.
-    grown : float
-        Weight of grown connections.
+    grown, rounding : float, str
+        Weight of grown connections; of the number dropped, see `methods.base.count`.
     """
 
     drop_fraction: float | Schedule = 0.1
@@ -59,6 +68,7 @@ class SetRigL(Method):
     stop: int | None = None
     gradient_share: float = 0.5
     grown: float = GROWN
+    rounding: str = "floor"
 
     replaces_update = True
 
@@ -66,6 +76,7 @@ class SetRigL(Method):
         check_fraction("SetRigL", self.drop_fraction)
         given = {"every": self.every, "stop": self.stop}
         check_steps("SetRigL", **{name: n for name, n in given.items() if n is not None})
+        check_name("SetRigL", "rounding", self.rounding, list(ROUNDINGS))
         share = self.gradient_share
         if not isinstance(share, Real) or not 0 <= share <= 1:
             raise ValueError(f"SetRigL: gradient_share must be in [0, 1], got {share}")
@@ -107,10 +118,13 @@ class SetRigL(Method):
         weights = [layer.weight for layer in net.sparse_layers]
         layers = zip(weights, grads, rng.spawn(len(weights)), strict=True)
         rewires = (
-            rewire_layer(w, g, count(fraction, w.nnz), stream, self.gradient_share, self.grown)
+            rewire_layer(w, g, self._count(fraction, w), stream, self.gradient_share, self.grown)
             for w, g, stream in layers
         )
         return tuple(rewires), state
+
+    def _count(self, fraction, weight):
+        return count(fraction, weight.nnz, self.rounding)
 
 
 def rewire_layer(
