@@ -91,3 +91,12 @@ def test_a_sample_that_is_not_there_decides_nothing():
 )
 def test_near_needs_two_errors_to_either_side(within, agrees):
     assert near("high is low", HIGH, LOW, within).agrees is agrees
+
+
+def test_what_would_be_printed_as_zero_decides_nothing():
+    # 0.002 points, without any spread.
+    claim = ordered("more", [Sample("a", (0.50002,) * 3), Sample("b", (0.5,) * 3)])
+    assert claim.agrees is None
+    assert "rounds to zero" in claim.why
+    claim = ordered("more", [Sample("a", (0.5002,) * 3), Sample("b", (0.5,) * 3)])
+    assert claim.agrees is True

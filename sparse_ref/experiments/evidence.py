@@ -46,8 +46,8 @@ class Difference(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether it is told apart from zero."""
-        return abs(self.mean) > DECISIVE * self.error
+        """Whether it is told apart from zero, and not so small that it would be printed as zero."""
+        return abs(self.mean) > DECISIVE * self.error and round(100 * self.mean, 2) != 0
 
     def __str__(self) -> str:
         return f"{100 * self.mean:+.2f} ± {100 * self.error:.2f} points"
@@ -133,4 +133,4 @@ def near(paper: str, a: Sample, b: Sample, within: float) -> Claim:
 def _undecided(names, samples):
     if any(len(sample.values) < 2 for sample in samples):
         return "one training of a kind shows no spread to judge a difference by"
-    return f"the difference of {names} is within the spread of the trainings"
+    return f"the difference of {names} is within the spread of the trainings, or rounds to zero"
