@@ -68,10 +68,8 @@ def test_one_reversed_pair_refutes_the_whole_order():
 def test_a_difference_within_the_spread_is_not_decided():
     claim = ordered("high over wide", [HIGH, WIDE])
     assert claim.agrees is None
-    assert (
-        claim.why
-        == "the difference of high and wide is within the spread of the trainings, or rounds to zero"
-    )
+    names = "the difference of high and wide"
+    assert claim.why == f"{names} is within the spread of the trainings, or rounds to zero"
 
 
 def test_one_training_has_no_spread():
