@@ -50,11 +50,12 @@ def weakest(
     csr.check(weight, "SET")
     check_rules(prune, rounding, ties)
     values = weight.data
+    if prune == "magnitude":
+        return smallest(np.abs(values), count(fraction, weight.nnz, rounding), ties, rng)
     if prune in ("mocanu_code", "keras"):
         absent = math.prod(weight.shape) - weight.nnz if prune == "keras" else 0
         return between_thresholds(values, fraction, absent)
-    sides = [values >= 0, values < 0] if prune == "signwise_paper" else [np.ones(len(values), bool)]
-    slots = [np.flatnonzero(side) for side in sides]
+    slots = [np.flatnonzero(side) for side in (values >= 0, values < 0)]
     drops = [
         side[smallest(np.abs(values[side]), count(fraction, len(side), rounding), ties, rng)]
         for side in slots
