@@ -18,12 +18,12 @@ from sparse_ref.methods.rigl import REGROW, choose, margins, rewire_layer
 from sparse_ref.methods.rigl_codes import (
     GROW_INITS,
     Averaged,
-    drop_threshold,
     gradient_at,
     kept_of_all,
     starting_values,
 )
 from sparse_ref.schedules import Constant, Cosine
+from sparse_ref.selection import drop_threshold
 
 DTYPES = [np.float32, np.float64]
 

@@ -276,6 +276,11 @@ def check_steps(who: str, **steps: int | None) -> None:
             raise ValueError(f"{who}: {name} must be a positive whole number of steps, got {value}")
 
 
+def check_given_steps(who: str, **steps: int | None) -> None:
+    """`check_steps` of those that are not None."""
+    check_steps(who, **{name: n for name, n in steps.items() if n is not None})
+
+
 def check_number(
     who: str, option: str, value: Any, rule: str, holds: Callable[[Any], bool]
 ) -> None:

@@ -41,6 +41,7 @@ from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base import (
     Method,
     Run,
+    check_given_steps,
     check_name,
     check_number,
     check_steps,
@@ -106,7 +107,8 @@ class DSR(Method):
     conventions: ClassVar = {"paper": {}, "intel-dsr": {"rounding": "intel_random"}}
 
     def __post_init__(self, convention: str) -> None:
-        check_steps("DSR", every=self.every, **({} if self.stop is None else {"stop": self.stop}))
+        check_steps("DSR", every=self.every)
+        check_given_steps("DSR", stop=self.stop)
         check_name("DSR", "rounding", self.rounding, ROUNDINGS)
         rule = "in (0, 1) or a whole number >= 1"
         check_number(

@@ -53,8 +53,8 @@ from sparse_ref.methods.base import (
     Method,
     Run,
     check_fraction,
+    check_given_steps,
     check_name,
-    check_steps,
     count,
     fraction_at,
     keep_regrown,
@@ -124,8 +124,7 @@ class GGR(Method):
 
     def __post_init__(self):
         check_fraction("GGR", self.drop_fraction)
-        given = {"every": self.every, "stop": self.stop}
-        check_steps("GGR", **{name: n for name, n in given.items() if n is not None})
+        check_given_steps("GGR", every=self.every, stop=self.stop)
         check_name("GGR", "distribution", self.distribution, DISTRIBUTIONS)
         check_name("GGR", "insertion", self.insertion, INSERTIONS)
         check_name("GGR", "drop_scope", self.drop_scope, SCOPES)

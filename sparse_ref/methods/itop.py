@@ -41,7 +41,7 @@ from sparse_ref.methods.base import Method, Run, conventional
 from sparse_ref.methods.itop_exploration import Visited, explored, positions
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
-from sparse_ref.selection import largest_absent, meet, random_absent, smallest
+from sparse_ref.selection import drop_threshold, largest_absent, meet, random_absent, smallest
 
 GROWTHS = ("random", "gradient", "random_unfired")
 FLOOR = 0.005  # η_min of the drop fraction's cosine
@@ -88,8 +88,8 @@ class ITOP(Method):
 
     def __post_init__(self, convention: str) -> None:
         base.check_fraction("ITOP", self.drop_fraction)
-        stop = {} if self.stop is None else {"stop": self.stop}
-        base.check_steps("ITOP", every=self.every, **stop)
+        base.check_steps("ITOP", every=self.every)
+        base.check_given_steps("ITOP", stop=self.stop)
         base.check_name("ITOP", "growth", self.growth, GROWTHS)
         base.check_name("ITOP", "rounding", self.rounding, list(base.ROUNDINGS))
 
@@ -203,9 +203,7 @@ def prune(weight: csr_array, n: int, threshold: bool = False) -> np.ndarray:
     (array([2, 3]), array([1, 2, 3]))
     """
     sizes = np.abs(weight.data)
-    if not threshold:
-        return smallest(sizes, n)
-    return np.flatnonzero(sizes <= (np.partition(sizes, n - 1)[n - 1] if n else 0))
+    return drop_threshold(sizes, n) if threshold else smallest(sizes, n)
 
 
 def _drawn(weight, n, rng, bernoulli, freed=None, taken=None):

@@ -42,7 +42,7 @@ from sparse_ref.methods import rigl_options as rules
 from sparse_ref.methods.base import Method, Run, check_name, conventional, count, fraction_at
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
-from sparse_ref.selection import largest_absent, smallest
+from sparse_ref.selection import drop_threshold, largest_absent, smallest
 
 REGROW = ("keep", "reinit", "forbid")
 CANDIDATES = ("allow", "forbid")
@@ -257,7 +257,7 @@ def choose(
         ``allow`` or ``forbid`` growing at a position dropped in this event.
     ties : str
         Which of equal magnitudes stay: see `selection.smallest`. ``drop_all``: none, so that more
-        than k may drop and grow (`rigl_codes.drop_threshold`).
+        than k may drop and grow (`selection.drop_threshold`).
     phantom_keep, tf1_noise_std
         Rank absent positions too, as 0, or with normal noise: see `rigl_codes.choose_of_all`.
     rng : Generator, optional
@@ -277,7 +277,7 @@ def choose(
         return codes.choose_of_all(weight, grad, n_drop, tf1_noise_std, rng)
     scores = np.abs(weight.data)
     if ties == "drop_all":
-        drop = codes.drop_threshold(scores, n_drop)
+        drop = drop_threshold(scores, n_drop)
     else:
         drop = smallest(scores, n_drop, ties, rng)  # I_drop = ArgTopK(-|θ|, k)
     freed = drop if candidates == "allow" else None

@@ -108,22 +108,6 @@ def gradient_at(grad: Any, positions: np.ndarray) -> np.ndarray:
     return grad.at(positions) if hasattr(grad, "at") else np.asarray(grad).reshape(-1)[positions]
 
 
-def drop_threshold(scores: np.ndarray, k: int) -> np.ndarray:
-    """Slots of all scores that are at most the k-th smallest: with k, all that equal it (ITOP).
-
-    With ``k = 0`` the exact zeros.
-
-    Examples
-    --------
-    >>> drop_threshold(np.array([0.5, 0.2, 0.2, 0.2, 0.3]), 2)
-    array([1, 2, 3])
-    """
-    if not 0 <= k <= len(scores):
-        raise ValueError(f"drop_threshold: the count must be in [0, {len(scores)}], got {k}")
-    threshold = np.partition(scores, k - 1)[k - 1] if k else 0
-    return np.flatnonzero(scores <= threshold)
-
-
 def choose_of_all(
     weight: csr_array,
     grad: Any,

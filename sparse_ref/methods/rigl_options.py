@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ref.methods.base import ROUNDINGS, check_fraction, check_name, check_steps
+from sparse_ref.methods.base import (
+    ROUNDINGS,
+    check_fraction,
+    check_given_steps,
+    check_name,
+    check_steps,
+)
 from sparse_ref.selection import TIES
 
 CONVENTIONS: dict[str, dict[str, Any]] = {
@@ -77,8 +83,8 @@ def check_ranking(candidates: str, ties: str, phantom_keep: bool, noise_std: flo
 def check(method: Any) -> None:
     """Refuse options of `RigL` that are out of bounds or do not go together."""
     check_fraction("RigL", method.drop_fraction)
-    steps = {name: getattr(method, name) for name in ("every", "grad_accumulation_n", "stop")}
-    check_steps("RigL", **{k: n for k, n in steps.items() if (k, n) != ("stop", None)})
+    check_steps("RigL", every=method.every, grad_accumulation_n=method.grad_accumulation_n)
+    check_given_steps("RigL", stop=method.stop)
     check_name("RigL", "anneal", method.anneal, ANNEALS)
     check_name("RigL", "rounding", method.rounding, list(ROUNDINGS))
     candidates = "forbid" if method.regrow == "forbid" else "allow"

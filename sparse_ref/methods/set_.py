@@ -38,8 +38,8 @@ from sparse_ref.methods.base import (
     Method,
     Run,
     check_fraction,
+    check_given_steps,
     check_name,
-    check_steps,
     conventional,
     fraction_at,
     keep,
@@ -138,8 +138,7 @@ class SET(Method):
 
     def __post_init__(self, convention: str) -> None:
         check_fraction("SET", self.drop_fraction)
-        given = {"every": self.every, "stop": self.stop}
-        check_steps("SET", **{name: n for name, n in given.items() if n is not None})
+        check_given_steps("SET", every=self.every, stop=self.stop)
         if not isinstance(self.grow_std, Real):
             raise TypeError(f"SET: grow_std must be a number, got {type(self.grow_std).__name__}")
         if not 0 <= self.grow_std < np.inf:

@@ -32,8 +32,8 @@ from sparse_ref.methods.base import (
     Method,
     Run,
     check_fraction,
+    check_given_steps,
     check_name,
-    check_steps,
     count,
     fraction_at,
 )
@@ -74,8 +74,7 @@ class SetRigL(Method):
 
     def __post_init__(self):
         check_fraction("SetRigL", self.drop_fraction)
-        given = {"every": self.every, "stop": self.stop}
-        check_steps("SetRigL", **{name: n for name, n in given.items() if n is not None})
+        check_given_steps("SetRigL", every=self.every, stop=self.stop)
         check_name("SetRigL", "rounding", self.rounding, list(ROUNDINGS))
         share = self.gradient_share
         if not isinstance(share, Real) or not 0 <= share <= 1:

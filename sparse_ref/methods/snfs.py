@@ -107,8 +107,7 @@ class SNFS(Method):
 
     def __post_init__(self, convention: str) -> None:
         base.check_fraction("SNFS", self.drop_fraction)
-        given = {"every": self.every, "stop": self.stop}
-        base.check_steps("SNFS", **{name: n for name, n in given.items() if n is not None})
+        base.check_given_steps("SNFS", every=self.every, stop=self.stop)
         base.check_name("SNFS", "rounding", self.rounding, list(base.ROUNDINGS))
         base.check_name("SNFS", "grown_momentum", self.grown_momentum, GROWN)
         if isinstance(self.momentum, bool) or not isinstance(self.momentum, Real):

@@ -45,7 +45,7 @@ from scipy.sparse import csr_array
 from sparse_ref import csr
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
-from sparse_ref.methods.base import Method, check_name, check_steps
+from sparse_ref.methods.base import Method, check_given_steps, check_name, check_steps
 from sparse_ref.network import Network
 from sparse_ref.schedules import Every
 from sparse_ref.selection import largest, meet, smallest
@@ -108,8 +108,7 @@ class TopKAST(Method):
             raise ValueError(f"TopKAST: {rule}, got {self.penalty_weight}")
         check_name("TopKAST", "penalty", self.penalty, list(PENALTIES))
         check_steps("TopKAST", refresh_every=self.refresh_every)
-        if self.explore_until is not None:
-            check_steps("TopKAST", explore_until=self.explore_until)
+        check_given_steps("TopKAST", explore_until=self.explore_until)
 
     @property
     def conserves(self) -> str:

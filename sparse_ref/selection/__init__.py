@@ -8,7 +8,7 @@ named options of `smallest`.
 """
 
 from sparse_ref.selection.draws import random_absent, random_ranks
-from sparse_ref.selection.ranking import TIES, largest, meet, smallest
+from sparse_ref.selection.ranking import TIES, drop_threshold, largest, meet, smallest
 from sparse_ref.selection.streaming import (
     BLOCK_ELEMENTS,
     BLOCK_ROWS,
@@ -24,6 +24,7 @@ __all__ = [
     "SAMPLE",
     "TIES",
     "Ranked",
+    "drop_threshold",
     "largest",
     "largest_absent",
     "largest_absent_of_all",

@@ -70,6 +70,21 @@ def smallest(
     return _chosen(scores, len(scores) - k, others=True)
 
 
+def drop_threshold(scores: np.ndarray, k: int) -> np.ndarray:
+    """Indices of all scores that are at most the k-th smallest: with k, all that equal it (ITOP).
+
+    With ``k = 0`` the exact zeros of magnitudes.
+
+    Examples
+    --------
+    >>> drop_threshold(np.array([0.5, 0.2, 0.2, 0.2, 0.3]), 2)
+    array([1, 2, 3])
+    """
+    require_count("drop_threshold", k, len(scores))
+    threshold = np.partition(scores, k - 1)[k - 1] if k else 0
+    return np.flatnonzero(scores <= threshold)
+
+
 def _smallest_at_random(scores, k, rng):
     """Rank in a random order, so that no index comes before another."""
     if rng is None:
