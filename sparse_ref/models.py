@@ -1,8 +1,8 @@
 """The papers' networks.
 
 A model takes ``density`` (None: every layer dense, on BLAS), ``distribution`` (how connections are
-shared among layers), ``rng`` and ``dtype``. Each layer draws from a stream of its own, so adding a
-layer moves no other layer's draw.
+shared among layers), or in their place ``structure`` (the patterns themselves), ``rng`` and
+``dtype``. Each layer draws from a stream of its own, so adding a layer moves no other layer's draw.
 """
 
 import itertools
@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sparse_ref import allocation, csr
 from sparse_ref.initialise import initial_bias, initial_weights
 from sparse_ref.layers import AllReLU, Dense, Dropout, Layer, Linear, ReLU, SReLU
 from sparse_ref.layers.unscaled_dropout import EvaluationScale, UnscaledDropout
 from sparse_ref.network import Network
+from sparse_ref.topology.patterns import Topology, layers_of
 
+NOT_GIVEN: Any = object()  # None says "dense"
 ALL_RELU_ALPHA = 0.6  # Curci et al. 2021 tune it per data set; see `mlp`
 DRAWS = ("exact", "bernoulli", "with_replacement")
 DROPOUTS = ("inverted", "mocanu_code")
@@ -26,8 +29,9 @@ ACTIVATIONS = ("relu", "srelu", "all_relu")
 def mlp(
     sizes: Sequence[int],
     *,
-    density: float | None,
+    density: float | None = NOT_GIVEN,
     distribution: str | Sequence[int] = "erk",
+    structure: Topology | None = None,
     rng: np.random.Generator,
     dtype: Any = np.float32,
     dense: Sequence[int] = (),
@@ -46,10 +50,14 @@ def mlp(
     sizes : sequence of int
         Units per layer from inputs to outputs, at least two.
     density : float or None
-        Connections over positions of the sparse layers, in [0, 1]; None for a dense network.
+        Connections over positions of the sparse layers, in [0, 1]; None for a dense network. To be
+        given unless `structure` is.
     distribution : str or sequence of int
         ``uniform``, ``er``, ``erk``, or the number of connections of each sparse layer, which
         settles the density: `density` is then not looked at.
+    structure : sequence of (n_out, n_in) csr_array, optional
+        The connections of each sparse layer, in place of `density`, `distribution` and `draw`, such
+        as `sparse_ref.topology.radix_net` makes them. Patterns count, values do not.
     rng : Generator
     dtype : float32 or float64
     dense : sequence of int
@@ -82,13 +90,17 @@ def mlp(
     _require_name("activation", activation, ACTIVATIONS)
     _require_name("dropout_rule", dropout_rule, DROPOUTS)
     before, after = _dropout_layers(dropout, dropout_rule)
-    counts = _counts(shapes, density, distribution, _layer_numbers(dense, len(shapes)), draw)
+    kept_dense = _layer_numbers(dense, len(shapes))
+    if structure is None:
+        plans = _counts(shapes, _given(density), distribution, kept_dense, draw)
+    else:
+        plans = _patterns(shapes, structure, density, kept_dense)
     layers: list[Layer] = []
-    for k, (shape, count, stream) in enumerate(
-        zip(shapes, counts, _streams(rng, len(shapes)), strict=True)
+    for k, (shape, plan, stream) in enumerate(
+        zip(shapes, plans, _streams(rng, len(shapes)), strict=True)
     ):
         draws, unit_draws = stream.spawn(2)
-        layers.append(_weighted(shape, count, draw, draws, dtype, initialisation, fan))
+        layers.append(_weighted(shape, plan, draw, draws, dtype, initialisation, fan))
         layers += [make(dropout) for make in before if k > 0]
         if k < len(shapes) - 1:
             layers.append(_activation(activation, shape[0], k, unit_draws, dtype))
@@ -98,8 +110,9 @@ def mlp(
 
 def lenet_300_100(
     *,
-    density: float | None,
+    density: float | None = NOT_GIVEN,
     distribution: str | Sequence[int] = "erk",
+    structure: Topology | None = None,
     rng: np.random.Generator,
     dtype: Any = np.float32,
     **options: Any,
@@ -112,8 +125,8 @@ def lenet_300_100(
     ----------
     LeCun et al. (1998); the network of Evci2020, Alford2018 and most papers on pruning.
     """
-    sizes = (784, 300, 100, 10)
-    return mlp(sizes, density=density, distribution=distribution, rng=rng, dtype=dtype, **options)
+    options |= {"density": density, "distribution": distribution, "structure": structure}
+    return mlp((784, 300, 100, 10), rng=rng, dtype=dtype, **options)
 
 
 MODELS = {"lenet_300_100": lenet_300_100}
@@ -163,6 +176,32 @@ def _counts(shapes, density, distribution, dense, draw):
     return counts
 
 
+def _given(density):
+    if density is NOT_GIVEN:
+        raise TypeError("mlp: density must be given (None for a dense network), or structure")
+    return density
+
+
+def _patterns(shapes, structure, density, dense):
+    """Connections per layer as they were given; None where the layer is dense."""
+    if density is not NOT_GIVEN:
+        raise ValueError(f"mlp: structure settles the density, which must be left out: {density}")
+    sparse = [k for k in range(len(shapes)) if k not in dense]
+    layers = layers_of(structure, "mlp: structure")
+    if len(layers) != len(sparse):
+        raise ValueError(
+            f"mlp: structure must have a pattern for each of {len(sparse)} sparse layers, "
+            f"got {len(layers)}"
+        )
+    for k, layer in zip(sparse, layers, strict=True):
+        if layer.shape != shapes[k]:
+            raise ValueError(
+                f"mlp: structure of layer {k} must have shape {shapes[k]}, got {layer.shape}"
+            )
+    given = dict(zip(sparse, layers, strict=True))
+    return [given.get(k) for k in range(len(shapes))]
+
+
 def _numbers_of_draws(given, n):
     numbers = [int(number) for number in given]
     if len(numbers) != n or any(number < 0 for number in numbers):
@@ -176,14 +215,16 @@ def _positions(shape, count, draw, rng):
     return (allocation.exact if draw == "exact" else allocation.with_replacement)(shape, count, rng)
 
 
-def _weighted(shape, count, draw, rng, dtype, initialisation, fan):
-    if count is None:
+def _weighted(shape, plan, draw, rng, dtype, initialisation, fan):
+    """A layer of the connections that are given, or of as many as are to be drawn."""
+    if plan is None:
         every = csr.from_positions(
             shape, np.arange(shape[0] * shape[1]), np.zeros(shape[0] * shape[1], dtype)
         )
         values = initial_weights(every, rng, initialisation, fan).reshape(shape)
         return Dense(values, initial_bias(shape, rng, initialisation, dtype))
-    positions = _positions(shape, count, draw, rng)
+    given = isinstance(plan, csr_array)
+    positions = csr.flat(plan) if given else _positions(shape, plan, draw, rng)
     weight = csr.from_positions(shape, positions, np.zeros(len(positions), dtype))
     weight.data[:] = initial_weights(weight, rng, initialisation, fan)
     return Linear(weight, initial_bias(shape, rng, initialisation, dtype))

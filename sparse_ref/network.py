@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sparse_ref import csr, tiles
 from sparse_ref.csr import Rewire
@@ -65,6 +66,19 @@ class Network:
         """Stored connections of each layer with a weight; all positions of a dense one."""
         return tuple(
             layer.weight.nnz if isinstance(layer, Linear) else layer.weight.size
+            for layer in self.weighted
+        )
+
+    @property
+    def topology(self) -> tuple[csr_array, ...]:
+        """CSR weight ``(n_out, n_in)`` of each layer with one, for `sparse_ref.topology`.
+
+        Those of sparse layers are the weights themselves; a dense layer has every connection.
+        """
+        return tuple(
+            layer.weight
+            if isinstance(layer, Linear)
+            else csr.from_dense(layer.weight, np.ones(layer.weight.shape, bool))
             for layer in self.weighted
         )
 

@@ -402,3 +402,46 @@ def test_other_dtypes_are_refused(dtype, density):
 def test_density_must_be_said():
     with pytest.raises(TypeError, match="density"):
         mlp(SIZES, rng=np.random.default_rng(136))
+
+
+STRUCTURE = [np.array([[1, 0, 1], [0, 1, 0]]), np.array([[1, 0], [0, 1]])]
+
+
+def test_a_structure_takes_the_place_of_the_density():
+    net = mlp([3, 2, 2], structure=STRUCTURE, rng=np.random.default_rng(7))
+    assert [csr.pattern(layer.weight).tolist() for layer in net.sparse_layers] == [
+        part.astype(bool).tolist() for part in STRUCTURE
+    ]
+    assert np.all(net.sparse_layers[0].weight.data != 0)  # drawn, not the structure's ones
+    drawn = mlp([3, 2, 2], density=0.5, rng=np.random.default_rng(7), initialisation="set")
+    given = mlp(
+        [3, 2, 2], structure=drawn, rng=np.random.default_rng(7), initialisation="truncated_normal"
+    )
+    assert given.connections == drawn.connections
+    assert given.layers[0].weight.data is not drawn.layers[0].weight.data
+
+
+def test_a_structure_has_a_pattern_for_each_sparse_layer_only():
+    net = mlp([3, 2, 2], structure=STRUCTURE[:1], dense=[-1], rng=np.random.default_rng(7))
+    assert net.connections == (3, 4)
+    assert len(net.sparse_layers) == 1
+
+
+def test_a_structure_that_does_not_fit_is_refused():
+    rng = np.random.default_rng(7)
+    with pytest.raises(
+        ValueError, match=r"^mlp: structure must have a pattern for each of 2 spars"
+    ):
+        mlp([3, 2, 2], structure=STRUCTURE[:1], rng=rng)
+    with pytest.raises(
+        ValueError, match=r"structure of layer 1 must have shape \(4, 2\), got \(2,"
+    ):
+        mlp([3, 2, 4], structure=STRUCTURE, rng=rng)
+    with pytest.raises(
+        ValueError, match=r"^mlp: structure settles the density, which must be left"
+    ):
+        mlp([3, 2, 2], structure=STRUCTURE, density=0.1, rng=rng)
+    with pytest.raises(
+        TypeError, match=r"^mlp: density must be given \(None for a dense network\)"
+    ):
+        mlp([3, 2, 2], rng=rng)
