@@ -201,6 +201,11 @@ def _applied(weight, rewire):
     return weight, np.arange(weight.nnz)
 
 
+def _complete(weight):
+    """A dense layer's weight as CSR, its zeros too."""
+    return csr.from_dense(weight, np.ones(weight.shape, bool))
+
+
 def _parts(x):
     for first in range(0, len(x), PREDICT_BATCH):
         yield x[first : first + PREDICT_BATCH]

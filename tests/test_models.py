@@ -429,19 +429,11 @@ def test_a_structure_has_a_pattern_for_each_sparse_layer_only():
 
 def test_a_structure_that_does_not_fit_is_refused():
     rng = np.random.default_rng(7)
-    with pytest.raises(
-        ValueError, match=r"^mlp: structure must have a pattern for each of 2 spars"
-    ):
+    with pytest.raises(ValueError, match=r"^mlp: structure must have a pattern for each of 2 sp"):
         mlp([3, 2, 2], structure=STRUCTURE[:1], rng=rng)
-    with pytest.raises(
-        ValueError, match=r"structure of layer 1 must have shape \(4, 2\), got \(2,"
-    ):
+    with pytest.raises(ValueError, match=r"structure of layer 1 must have shape \(4, 2\), got \("):
         mlp([3, 2, 4], structure=STRUCTURE, rng=rng)
-    with pytest.raises(
-        ValueError, match=r"^mlp: structure settles the density, which must be left"
-    ):
+    with pytest.raises(ValueError, match=r"^mlp: structure settles the density, which must be"):
         mlp([3, 2, 2], structure=STRUCTURE, density=0.1, rng=rng)
-    with pytest.raises(
-        TypeError, match=r"^mlp: density must be given \(None for a dense network\)"
-    ):
+    with pytest.raises(TypeError, match=r"^mlp: density must be given \(None for a dense netw"):
         mlp([3, 2, 2], rng=rng)

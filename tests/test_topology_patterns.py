@@ -43,23 +43,17 @@ def test_positions_become_ones():
 
 def test_what_is_refused():
     two = [np.ones((3, 4)), np.ones((2, 2))]
-    with pytest.raises(
-        ValueError, match=r"^t: shapes must chain, but layer 0 has 3 outputs and la"
-    ):
+    with pytest.raises(ValueError, match=r"^t: shapes must chain, but layer 0 has 3 outputs and"):
         chained(two, "t")
     with pytest.raises(ValueError, match=r"^t: layers must have the same shape, but layer 1 has"):
         alike(two, [np.ones((3, 4)), np.ones((2, 3))], "t")
-    with pytest.raises(
-        ValueError, match=r"^t: topologies must have equally many layers, got 2 and"
-    ):
+    with pytest.raises(ValueError, match=r"^t: topologies must have equally many layers, got 2"):
         alike(two, two[:1], "t")
-    with pytest.raises(ValueError, match=r"^t: a topology must have at least one layer, got none$"):
+    with pytest.raises(ValueError, match=r"^t: a topology must have at least one layer, got"):
         layers_of([], "t")
     with pytest.raises(ValueError, match=r"^t: pattern must be one of .*, got 'values'$"):
         pattern_of(WEIGHT, "t", "values")
-    with pytest.raises(
-        ValueError, match=r"^t: a weight must have two dimensions, got shape \(3,\)$"
-    ):
+    with pytest.raises(ValueError, match=r"^t: a weight must have two dimensions, got shape"):
         pattern_of(np.ones(3), "t")
     with pytest.raises(TypeError, match=r"^t: weight must be a two-dimensional scipy.sparse.csr_"):
         pattern_of(csr_array(np.eye(2)).tocsc(), "t")
