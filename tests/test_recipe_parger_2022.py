@@ -39,8 +39,10 @@ from sparse_ref.experiments.parger_2022.grid import (
     Results,
 )
 from sparse_ref.experiments.recipe import Context, Images
+from sparse_ref.experiments.snapshot import Snapshot
 from sparse_ref.experiments.sweep import Job, Outcome
 from sparse_ref.methods import Run
+from sparse_ref.topology.patterns import of_ones
 from sparse_ref.train import Evaluation
 
 NETS = ((16, 8, 6, 4), (16, 12, 8, 6, 4))
@@ -157,7 +159,7 @@ def test_one_command_trains_nothing_twice():
     assert [job.name for job in jobs[:4]] == ["dense, 784-300-100-10"] * 2 + [
         "dense, 784-1000-250-100-10"
     ] * 2
-    assert {job.keep_patterns for job in jobs if job.config.model.density == 0.03} == {True}
+    assert all(job.keep == (job.config.epochs,) for job in jobs if job.config.model.density == 0.03)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_seeds_of_a_cell_differ_in_the_seed_only():
 
 def block(shape, share):
     """Flat positions of a full block at the upper left, of about `share` of rows and columns."""
-    rows, columns = (max(1, round(share * n)) for n in shape)
+    rows, columns = (min(n, max(1, round(share * n))) for n in shape)
     return np.add.outer(np.arange(rows) * shape[1], np.arange(columns)).reshape(-1)
 
 
@@ -200,6 +202,11 @@ def untrained(cell, seed):
     return Ended(Job(cell.method, settings), connections=(counts, counts), positions=positions)
 
 
+def ended(layers, shapes):
+    """Snapshots of a network with connections at these positions after four epochs."""
+    return {4: Snapshot(tuple(map(of_ones, shapes, layers)))}
+
+
 def results(accuracy=lambda cell: 0.5, share=lambda cell: 0.5, after=lambda cell: None, nets=NETS):
     """Two trainings that never were of every cell, without spread.
 
@@ -213,7 +220,7 @@ def results(accuracy=lambda cell: 0.5, share=lambda cell: 0.5, after=lambda cell
             start,
             test=Evaluation(0.5, accuracy(cell)),
             connections=(start.connections[0], after(cell) or start.connections[1]),
-            patterns=tuple(block(shape, share(cell)) for shape in cell.shapes),
+            snapshots=ended([block(shape, share(cell)) for shape in cell.shapes], cell.shapes),
         )
 
     every = grid.cells(nets, METHODS)
@@ -385,10 +392,9 @@ def test_how_structured_masks_are():
 def test_unevenness_by_hand():
     mask = np.array([[1, 1, 1, 1], [1, 0, 0, 1]])
     cell = Cell((4, 2), GGR, 0.5, "ERK")
-    made = replace(untrained(cell, 3), patterns=(np.flatnonzero(mask),))
+    made = replace(untrained(cell, 3), snapshots=ended([np.flatnonzero(mask)], [mask.shape]))
     (weight,) = measures.patterns(made)
-    np.testing.assert_array_equal(weight.toarray(), np.zeros((2, 4)))
-    assert weight.nnz == 6
+    np.testing.assert_array_equal(weight.toarray(), mask)
     # rows hold 4 and 2, columns 2, 1, 1, 2
     assert measures.unevenness(weight) == pytest.approx((1 / 3, 1 / 3))
 

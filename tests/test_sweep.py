@@ -9,7 +9,7 @@ import pytest
 
 from sparse_ref import csr
 from sparse_ref.experiments.config import parse
-from sparse_ref.experiments.runner import Data, run
+from sparse_ref.experiments.runner import Data, beginning, run
 from sparse_ref.experiments.sweep import Job, Outcome, cores, sweep, train
 
 SETTINGS = {
@@ -47,13 +47,15 @@ def comparable(outcome):
     """An outcome without its seconds."""
     epochs = [epoch._replace(seconds=0.0) for epoch in outcome.epochs]
     curve = {name: values.tolist() for name, values in outcome.curve.items()}
-    patterns = [pattern.tolist() for pattern in outcome.patterns]
+    patterns = [
+        csr.flat(weight).tolist() for kept in outcome.snapshots.values() for weight in kept.weights
+    ]
     rest = outcome.job, outcome.connections, outcome.positions, outcome.nbytes
     return repr((epochs, curve, patterns, outcome.test, outcome.failure, rest))
 
 
 def test_outcomes_do_not_depend_on_the_number_of_workers():
-    jobs = [job(seed, curve=True, keep_patterns=True) for seed in (5, 6)]
+    jobs = [job(seed, curve=True, keep=(3,)) for seed in (5, 6)]
     jobs += [
         job(7, "dense", settings={"model": SETTINGS["model"] | {"density": None}}),
         job(8, "diverging", settings=DIVERGING),
@@ -70,7 +72,7 @@ def test_an_outcome_is_what_a_run_gives():
     comp = train(job(), data())
     assert (comp.test, comp.connections, comp.nbytes) == (ref.test, ref.connections, ref.nbytes)
     assert [e.loss for e in comp.epochs] == [e.loss for e in ref.history.epochs]
-    assert (comp.curve, comp.patterns, comp.failure) == ({}, (), "")
+    assert (comp.curve, comp.snapshots, comp.failure) == ({}, {}, "")
 
 
 def test_watching_a_curve_changes_no_training():
@@ -84,20 +86,41 @@ def test_a_curve_without_validation_examples_has_tests_only():
     assert set(train(job(curve=True), data(validation=False)).curve) == {"test"}
 
 
-def test_patterns_are_those_of_the_final_network():
-    outcome = train(job(keep_patterns=True), data())
-    assert [len(pattern) for pattern in outcome.patterns] == list(outcome.connections[1])
-    for pattern, size in zip(outcome.patterns, outcome.positions, strict=True):
-        csr.from_positions((1, size), pattern, np.zeros(len(pattern)))  # ascending, unique, within
+def test_a_snapshot_is_the_network_as_an_epoch_leaves_it():
+    outcome = train(job(keep=(1, 3)), data())
+    assert set(outcome.snapshots) == {1, 3}
+    for epoch, snapshot in outcome.snapshots.items():
+        counts = [weight.nnz for weight in snapshot.weights]
+        assert counts == list(outcome.epochs[epoch - 1].connections)
+    first, last = (outcome.snapshots[k].weights[0] for k in (1, 3))
+    assert not np.array_equal(csr.flat(first), csr.flat(last))  # SET rewired, the copy stayed
 
 
-def test_patterns_of_a_static_network_are_those_it_began_with():
+def test_a_training_may_start_where_another_ended():
+    whole = train(job(keep=(3,)), data()).snapshots[3]
+    net, _ = beginning(job(8).config, whole)
+    for layer, weight in zip(net.sparse_layers, whole.weights, strict=True):
+        np.testing.assert_array_equal(csr.flat(layer.weight), csr.flat(weight))
+        np.testing.assert_array_equal(layer.weight.data, weight.data)
+        assert layer.weight.data is not weight.data
+    np.testing.assert_array_equal(net.layers[0].bias, whole.others[0])
     static = {"method": {"name": "static"}}
-    config = job(settings=static).config
-    net = config.model.build(np.random.default_rng(config.seed).spawn(2)[0])
-    outcome = train(job(settings=static, keep_patterns=True), data())
-    for layer, pattern in zip(net.sparse_layers, outcome.patterns, strict=True):
-        np.testing.assert_array_equal(csr.flat(layer.weight), pattern)
+    outcome = train(job(8, settings=static, start=whole, keep=(3,)), data())
+    for before, after in zip(whole.weights, outcome.snapshots[3].weights, strict=True):
+        np.testing.assert_array_equal(csr.flat(before), csr.flat(after))
+
+
+def test_a_structure_alone_draws_its_values_anew():
+    whole = train(job(keep=(3,)), data()).snapshots[3]
+    net, _ = beginning(job(8).config, whole.structure)
+    again, _ = beginning(job(8).config, whole.structure)
+    other, _ = beginning(job(9).config, whole.structure)
+    for k, weight in enumerate(whole.weights):
+        np.testing.assert_array_equal(csr.flat(net.sparse_layers[k].weight), csr.flat(weight))
+        values = [n.sparse_layers[k].weight.data for n in (net, again, other)]
+        np.testing.assert_array_equal(values[0], values[1])
+        assert not np.any(values[0] == values[2])
+        assert not np.any(values[0] == weight.data)
 
 
 def test_densities_of_every_layer_over_time():

@@ -21,6 +21,7 @@ from sparse_ref.initialise import FANS, SCHEMES
 from sparse_ref.losses import LOSSES
 from sparse_ref.models import DRAWS, DROPOUTS, mlp
 from sparse_ref.network import Network
+from sparse_ref.topology.patterns import Topology
 
 LONG = 10**9  # steps of the training for which a method is built only to see whether it can be
 
@@ -92,9 +93,19 @@ class ModelConfig(_Part):
                 raise ValueError(f"dense must name layers in [{-n}, {n}), got {layer}")
         return self
 
-    def build(self, rng: np.random.Generator) -> Network:
-        """The network with its starting weights."""
-        return mlp(rng=rng, **self.model_dump())
+    def build(self, rng: np.random.Generator, structure: Topology | None = None) -> Network:
+        """The network with its starting weights.
+
+        Parameters
+        ----------
+        rng : Generator
+        structure : sequence of (n_out, n_in) csr_array, optional
+            The sparse layers' connections, whatever density, distribution and draw say.
+        """
+        settings = self.model_dump()
+        if structure is not None:
+            settings = {k: v for k, v in settings.items() if k not in ("density", "distribution")}
+        return mlp(rng=rng, structure=structure, **settings)
 
 
 class MethodConfig(_Part):

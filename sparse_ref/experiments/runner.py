@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ref.experiments.config import RunConfig
+from sparse_ref.experiments.snapshot import Snapshot, put
 from sparse_ref.experiments.watch import Look, watched
 from sparse_ref.history import History
 from sparse_ref.layers import Linear
@@ -60,6 +61,7 @@ def run(
     data: Data,
     callbacks: Sequence[Callback] = (),
     before_event: Look | None = None,
+    start: Snapshot | None = None,
 ) -> Result:
     """Train and test what `config` describes.
 
@@ -74,9 +76,10 @@ def run(
         As for `sparse_ref.fit`.
     before_event : callable, optional
         See `sparse_ref.experiments.watch.watched`.
+    start : Snapshot, optional
+        See `beginning`.
     """
-    net_rng, fit_rng = np.random.default_rng(config.seed).spawn(2)
-    net = config.model.build(net_rng)
+    net, fit_rng = beginning(config, start)
     before, degrees = net.connections, input_degrees(net)
     steps_per_epoch = -(-len(data.train[1]) // config.batch_size)
     steps = steps_per_epoch * config.epochs
@@ -101,6 +104,25 @@ def run(
         input_degrees=(degrees, input_degrees(net)),
         nbytes=net.nbytes + history.optimizer_bytes + history.method_bytes,
     )
+
+
+def beginning(
+    config: RunConfig, start: Snapshot | None = None
+) -> tuple[Network, np.random.Generator]:
+    """The network before training, and the generator that trains it.
+
+    Parameters
+    ----------
+    config : RunConfig
+    start : Snapshot, optional
+        In place of the patterns that the configuration would draw, and of the values, if it has
+        them. The batches are those of `config` all the same.
+    """
+    net_rng, fit_rng = np.random.default_rng(config.seed).spawn(2)
+    net = config.model.build(net_rng, start.weights if start else None)
+    if start:
+        put(net, start)
+    return net, fit_rng
 
 
 def input_degrees(net: Network) -> np.ndarray:

@@ -19,9 +19,9 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sparse_ref import csr
 from sparse_ref.experiments.config import RunConfig
 from sparse_ref.experiments.runner import Data, label, run
+from sparse_ref.experiments.snapshot import Snapshot, taken
 from sparse_ref.experiments.watch import Curve
 from sparse_ref.history import Epoch
 from sparse_ref.train import NOT_EVALUATED, Evaluation
@@ -42,15 +42,18 @@ class Job:
         Which of the sweep's data sets it trains on.
     curve : bool
         Evaluate after every epoch, before the rewiring that may end it: see `Outcome.curve`.
-    keep_patterns : bool
-        Return the final network's connections.
+    start : Snapshot, optional
+        What to begin from in place of what the configuration would draw.
+    keep : tuple of int
+        Epochs after which to return the network as the epoch leaves it.
     """
 
     name: str
     config: RunConfig
     data: str = "data"
     curve: bool = False
-    keep_patterns: bool = False
+    start: Snapshot | None = field(default=None, compare=False, repr=False)
+    keep: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ class Outcome:
     positions : per layer: what a dense layer would have
     nbytes : int
         Weights, patterns, biases, states of optimizer and method.
-    patterns : tuple of (nnz,) int64
-        Flat positions ``row * n_in + column`` per sparse layer at the end; empty unless asked for.
+    snapshots : dict of epoch -> Snapshot
+        Of the epochs that the job names.
     """
 
     job: Job
@@ -84,7 +87,7 @@ class Outcome:
     connections: tuple[tuple[int, ...], tuple[int, ...]] = (NOTHING, NOTHING)
     positions: tuple[int, ...] = NOTHING
     nbytes: int = 0
-    patterns: tuple[np.ndarray, ...] = NOTHING
+    snapshots: Mapping[int, Snapshot] = field(default_factory=dict)
 
     @property
     def config(self) -> RunConfig:
@@ -153,7 +156,7 @@ def train(job: Job, data: Data) -> Outcome:
     """Train one job in this process."""
     seen = _Seen(job, data)
     try:
-        result = run(job.config, seen.data, seen.callbacks, seen.look)
+        result = run(job.config, seen.data, seen.callbacks, seen.look, job.start)
     except FloatingPointError as error:
         return replace(seen.outcome(), failure=f"diverged: {error}")
     return replace(
@@ -169,7 +172,7 @@ class _Seen:
     """What is kept of a training as it goes on; all else of its history is let go."""
 
     def __init__(self, job, data):
-        self.job, self.data, self.epochs, self.patterns = job, data, [], NOTHING
+        self.job, self.data, self.epochs, self.snapshots = job, data, [], {}
         self.curve, self.callbacks, self.look = None, [self.after_epoch], None
         if job.curve:
             parts = {"validation": data.validation, "test": data.test}
@@ -184,12 +187,13 @@ class _Seen:
         # A sweep has no use for every step and every rewired connection: gigabytes in long ones.
         history.steps.clear()
         history.events.clear()
-        if self.job.keep_patterns and epoch.epoch == self.job.config.epochs:
-            self.patterns = tuple(csr.flat(layer.weight) for layer in net.sparse_layers)
+        if epoch.epoch in self.job.keep:
+            self.snapshots[epoch.epoch] = taken(net)
 
     def outcome(self):
         curve = self.curve.accuracies() if self.curve else {}
-        return Outcome(self.job, epochs=tuple(self.epochs), curve=curve, patterns=self.patterns)
+        epochs = tuple(self.epochs)
+        return Outcome(self.job, epochs=epochs, curve=curve, snapshots=self.snapshots)
 
 
 def _here(jobs, data):

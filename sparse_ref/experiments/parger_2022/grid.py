@@ -108,7 +108,7 @@ def job(cell: Cell, settings: Settings, data: str, images: int, seed: int) -> Jo
     """One training of a cell on `images` images of the set `data`."""
     name = ", ".join(filter(None, (cell.method, named(cell.network), cell.start)))
     whole = config(cell, settings.epochs, data, images, seed)
-    return Job(name, whole, keep_patterns=cell.sparsity == MASKED)
+    return Job(name, whole, keep=(settings.epochs,) if cell.sparsity == MASKED else ())
 
 
 def config(cell: Cell, epochs: int, data: str, images: int, seed: int) -> RunConfig:

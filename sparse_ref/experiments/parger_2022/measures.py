@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from sparse_ref import csr
 from sparse_ref.experiments.parger_2022.grid import Cell, Results
 from sparse_ref.experiments.sweep import Outcome
 from sparse_ref.topology import Emptiness, emptiness
@@ -21,14 +20,9 @@ class Unevenness(NamedTuple):
     columns: float
 
 
-def patterns(outcome: Outcome) -> list[csr_array]:
-    """The final pattern of each layer; every weight a stored 0."""
-    sizes = outcome.config.model.sizes
-    shapes = zip(sizes[1:], sizes[:-1], strict=True)
-    return [
-        csr.from_positions(shape, positions, np.zeros(len(positions), np.float32))
-        for shape, positions in zip(shapes, outcome.patterns, strict=True)
-    ]
+def patterns(outcome: Outcome) -> tuple[csr_array, ...]:
+    """The final pattern of each layer."""
+    return outcome.snapshots[outcome.config.epochs].weights
 
 
 def empty(outcome: Outcome) -> Emptiness:

@@ -1,0 +1,56 @@
+"""A network at a moment of its training, plain enough to travel between processes."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from sparse_ref import csr
+from sparse_ref.network import Network
+
+
+class Snapshot(NamedTuple):
+    """What a training may start from, and what may be kept of one.
+
+    Attributes
+    ----------
+    weights : tuple of (n_out, n_in) csr_array
+        Of the sparse layers.
+    others : tuple of arrays, optional
+        Every other parameter, in the order of ``net.parameters()``. Without them only the patterns
+        count: a training that starts from here draws all values anew.
+    """
+
+    weights: tuple[csr_array, ...]
+    others: tuple[np.ndarray, ...] | None = None
+
+    @property
+    def topology(self) -> tuple[csr_array, ...]:
+        """For `sparse_ref.topology`: the sparse layers."""
+        return self.weights
+
+    @property
+    def structure(self) -> "Snapshot":
+        """The patterns without any value to start from."""
+        return Snapshot(self.weights)
+
+
+def taken(net: Network) -> Snapshot:
+    """A copy of what `net` is now."""
+    others = [p.value.copy() for p in net.parameters() if not p.slots]
+    return Snapshot(tuple(csr.freeze(_copied(la.weight)) for la in net.sparse_layers), (*others,))
+
+
+def put(net: Network, snapshot: Snapshot) -> None:
+    """Give `net`, whose sparse layers have the snapshot's patterns, its values too."""
+    if snapshot.others is None:
+        return
+    for layer, weight in zip(net.sparse_layers, snapshot.weights, strict=True):
+        layer.weight.data[:] = weight.data
+    loose = [p.value for p in net.parameters() if not p.slots]
+    for value, kept in zip(loose, snapshot.others, strict=True):
+        value[:] = kept
+
+
+def _copied(weight):
+    return csr_array((weight.data.copy(), weight.indices, weight.indptr), shape=weight.shape)
