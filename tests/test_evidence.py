@@ -5,7 +5,15 @@ import re
 
 import pytest
 
-from sparse_ref.experiments.evidence import Sample, difference, near, ordered, percent
+from sparse_ref.experiments.evidence import (
+    PLAIN,
+    Sample,
+    between,
+    difference,
+    near,
+    ordered,
+    percent,
+)
 
 HIGH, LOW = Sample("high", (0.90, 0.91, 0.92)), Sample("low", (0.80, 0.81, 0.82))
 WIDE = Sample("wide", (0.70, 0.85, 1.00))
@@ -101,3 +109,34 @@ def test_what_would_be_printed_as_zero_decides_nothing():
     assert "rounds to zero" in claim.why
     claim = ordered("more", [Sample("a", (0.5002,) * 3), Sample("b", (0.5,) * 3)])
     assert claim.agrees is True
+
+
+DISTANCES = Sample("late", (0.61, 0.62, 0.60), PLAIN), Sample("early", (0.02, 0.03, 0.01), PLAIN)
+
+
+def test_what_is_no_accuracy_is_written_as_it_is():
+    claim = ordered("grows", DISTANCES)
+    assert claim.agrees is True
+    assert claim.measured == (
+        "late 0.610 ± 0.010, early 0.020 ± 0.010; late less early +0.590 ± 0.008"
+    )
+
+
+def test_a_mean_between_two_limits():
+    late, early = DISTANCES
+    assert between("about 0.6", late, 0.5, 0.7) == (
+        "about 0.6",
+        "late 0.610 ± 0.010; claimed: 0.500 to 0.700",
+        True,
+        "",
+    )
+    assert between("about 0.6", early, 0.5, 0.7).agrees is False
+    assert between("about 0.6", late, 0.615, 0.7).agrees is None
+    assert between("about 0.6", late, 0.615, 0.7).why == "the limit is within the spread of late"
+
+
+def test_a_single_value_is_between_no_limits():
+    assert between("about 0.6", Sample("one", (0.6,), PLAIN), 0.5, 0.7).agrees is None
+    assert between("about 0.6", Sample("none", (), PLAIN), 0.5, 0.7).why == (
+        "no training of none ended"
+    )

@@ -18,11 +18,28 @@ DECISIVE = 2.0  # standard errors
 ERRORS = ("apart", "paired")
 
 
+class Unit(NamedTuple):
+    """How values are written."""
+
+    factor: float
+    digits: int
+    word: str  # after a difference
+
+    def written(self, value: float, sign: str = "") -> str:
+        """`value` without the word."""
+        return f"{self.factor * value:{sign}.{self.digits}f}"
+
+
+PERCENT = Unit(100.0, 2, " points")
+PLAIN = Unit(1.0, 3, "")
+
+
 class Sample(NamedTuple):
-    """Accuracies, as fractions, of trainings that differ in their seed."""
+    """Accuracies, as fractions, or other measures of trainings that differ in their seed."""
 
     name: str
     values: tuple[float, ...]
+    unit: Unit = PERCENT
 
     @property
     def mean(self) -> float:
@@ -34,32 +51,44 @@ class Sample(NamedTuple):
         """With n - 1; nan below two values."""
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
 
+    @property
+    def error(self) -> float:
+        """Standard error of the mean; nan below two values."""
+        return self.std / math.sqrt(max(1, len(self.values)))
+
+    @property
+    def spread(self) -> str:
+        """``mean ± standard deviation``; a dash where nothing was measured."""
+        if not self.values:
+            return "–"
+        deviation = "" if math.isnan(self.std) else f" ± {self.unit.written(self.std)}"
+        return f"{self.unit.written(self.mean)}{deviation}"
+
     def __str__(self) -> str:
-        return f"{self.name} {percent(self.values)}"
+        return f"{self.name} {self.spread}"
 
 
 class Difference(NamedTuple):
-    """Of two means, as a fraction, with its standard error (nan if one sample is a single run)."""
+    """Of two means, with its standard error (nan if one sample is a single run)."""
 
     mean: float
     error: float
+    unit: Unit = PERCENT
 
     @property
     def decided(self) -> bool:
         """Whether it is told apart from zero, and not so small that it would be printed as zero."""
-        return abs(self.mean) > DECISIVE * self.error and round(100 * self.mean, 2) != 0
+        shown = round(self.unit.factor * self.mean, self.unit.digits)
+        return abs(self.mean) > DECISIVE * self.error and shown != 0
 
     def __str__(self) -> str:
-        return f"{100 * self.mean:+.2f} ± {100 * self.error:.2f} points"
+        written = self.unit.written
+        return f"{written(self.mean, '+')} ± {written(self.error)}{self.unit.word}"
 
 
 def percent(values: Sequence[float]) -> str:
     """``mean ± standard deviation`` in percent; a dash where nothing was measured."""
-    sample = Sample("", tuple(values))
-    if not sample.values:
-        return "–"
-    spread = "" if math.isnan(sample.std) else f" ± {100 * sample.std:.2f}"
-    return f"{100 * sample.mean:.2f}{spread}"
+    return Sample("", tuple(values)).spread
 
 
 def difference(a: Sample, b: Sample, error: str = "apart") -> Difference:
@@ -77,9 +106,8 @@ def difference(a: Sample, b: Sample, error: str = "apart") -> Difference:
         raise ValueError(f"difference: error must be one of {list(ERRORS)}, got {error!r}")
     if error == "paired" and len(a.values) == len(b.values):
         pairs = Sample("", tuple(x - y for x, y in zip(a.values, b.values, strict=True)))
-        return Difference(pairs.mean, pairs.std / math.sqrt(max(1, len(pairs.values))))
-    variances = [sample.std**2 / max(1, len(sample.values)) for sample in (a, b)]
-    return Difference(a.mean - b.mean, math.sqrt(sum(variances)))
+        return Difference(pairs.mean, pairs.error, a.unit)
+    return Difference(a.mean - b.mean, math.hypot(a.error, b.error), a.unit)
 
 
 def ordered(paper: str, samples: Sequence[Sample], error: str = "apart") -> Claim:
@@ -119,7 +147,8 @@ def near(paper: str, a: Sample, b: Sample, within: float) -> Claim:
     Agrees or not where two standard errors either way do not change the answer.
     """
     found = difference(a, b)
-    measured = f"{a}, {b}; {a.name} less {b.name} {found}; similar: within {100 * within:g} points"
+    limit = f"{a.unit.factor * within:g}{a.unit.word}"
+    measured = f"{a}, {b}; {a.name} less {b.name} {found}; similar: within {limit}"
     if not (a.values and b.values):
         name = b.name if a.values else a.name
         return Claim(paper, measured, None, f"no training of {name} ended")
@@ -130,7 +159,26 @@ def near(paper: str, a: Sample, b: Sample, within: float) -> Claim:
     return Claim(paper, measured, None, _undecided(f"{a.name} and {b.name}", (a, b)))
 
 
+def between(paper: str, sample: Sample, low: float, high: float) -> Claim:
+    """The claim that the mean of `sample` lies in [low, high].
+
+    Agrees or not where two standard errors either way do not change the answer.
+    """
+    written = sample.unit.written
+    measured = f"{sample}; claimed: {written(low)} to {written(high)}"
+    if not sample.values:
+        return Claim(paper, measured, None, f"no training of {sample.name} ended")
+    margin = DECISIVE * sample.error
+    if low <= sample.mean - margin and sample.mean + margin <= high:
+        return Claim(paper, measured, True)
+    if sample.mean + margin < low or high < sample.mean - margin:
+        return Claim(paper, measured, False)
+    return Claim(paper, measured, None, _undecided(sample.name, [sample]))
+
+
 def _undecided(names, samples):
     if any(len(sample.values) < 2 for sample in samples):
         return "one training of a kind shows no spread to judge a difference by"
+    if len(samples) == 1:
+        return f"the limit is within the spread of {names}"
     return f"the difference of {names} is within the spread of the trainings, or rounds to zero"

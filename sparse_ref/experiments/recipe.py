@@ -85,6 +85,8 @@ class Context:
         How many the user asked for.
     say : callable
         Told what is under way.
+    workers : int
+        Processes that may be used; 0: only this one.
     """
 
     scale: str
@@ -92,6 +94,7 @@ class Context:
     train: Callable[[Sequence[Job], Mapping[str, Data]], list[Outcome]]
     seeds: int | None = None
     say: Callable[[str], None] = lambda text: None
+    workers: int = 0
 
     def seed_numbers(self, usual: int, first: int = 1) -> range:
         """The seeds of a cell: as many as the user asked for, else `usual`."""

@@ -108,7 +108,8 @@ def reproduce(
     """
     figure = RECIPES[order.recipe][order.figure]
     work = _Work(order, loaders, output.new_folder(folder, _config(order)), screen or Screen())
-    context = Context(order.scale, work.images, work.train, order.seeds, work.screen.say)
+    say = work.screen.say
+    context = Context(order.scale, work.images, work.train, order.seeds, say, order.workers)
     report = figure.run(context)
     report = replace(report, notes=[*report.notes, *work.notes])
     if order.scale == "smoke":
