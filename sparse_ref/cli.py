@@ -121,7 +121,8 @@ def train(
         parts = _load(chosen)
         folder = output.new_folder(out or _default_folder("train"), chosen.model_dump())
         with _progress(chosen.epochs) as (advance, say):
-            warm_up(chosen.batch_size, chosen.model.dtype, len(parts.train[1]), say)
+            model, n = chosen.model, len(parts.train[1])
+            warm_up(chosen.batch_size, model.dtype, n, say, model.activation)
             say(comparison.headline(chosen))
             result = run(chosen, parts, [advance, output.epoch_writer(folder, chosen)])
         output.append_result(folder, result)

@@ -127,14 +127,7 @@ def over_density(
     """
     figure, (ax,) = _panels(1, width=6.0, height=4.0)
     for k, (name, points) in enumerate(curves.items()):
-        densities = sorted(points)
-        values = [np.asarray(points[density]) for density in densities]
-        means = np.array([value.mean() for value in values])
-        below = means - [value.min() for value in values]
-        above = [value.max() for value in values] - means
-        marker = "os^D"[k % 4]
-        look = {"color": COLOURS[1 + k % 7], "marker": marker, "capsize": 3}
-        ax.errorbar(densities, means, [below, above], label=name, **look)
+        _bars(ax, name, points, k)
     if dense is not None:
         ax.axhline(np.mean(dense), color=COLOURS[0], linestyle="--", label="dense")
     ax.set(xlabel="density", ylabel=what)
@@ -142,6 +135,43 @@ def over_density(
     ax.grid(alpha=0.25)
     _legend(figure, [ax])
     return figure
+
+
+def over_age(
+    points: Mapping[str, Mapping[float, np.ndarray]], curves: Curves, what: str, age: str
+) -> Figure:
+    """A quantity of what was made of a training's stages, over the curve of the training itself.
+
+    Parameters
+    ----------
+    points : name -> epoch of the stage -> (seeds,)
+        Means, and bars from least to most.
+    curves : name -> (seeds, epochs)
+        Means; black.
+    what, age : str
+        The quantity and what the stages are counted in, for the axes.
+    """
+    figure, (ax,) = _panels(1, width=6.0, height=4.0)
+    for name, values in curves.items():
+        epochs = np.arange(1, values.shape[1] + 1)
+        ax.plot(epochs, values.mean(axis=0), color=COLOURS[0], linewidth=1.2, label=name)
+    for k, (name, stages) in enumerate(points.items()):
+        _bars(ax, name, stages, k)
+    ax.set(xlabel=age, ylabel=what)
+    ax.grid(alpha=0.25)
+    _legend(figure, [ax])
+    return figure
+
+
+def _bars(ax, name, points, k):
+    """The k-th line of means, with bars from least to most."""
+    where = sorted(points)
+    values = [np.asarray(points[x]) for x in where]
+    means = np.array([value.mean() for value in values])
+    below = means - [value.min() for value in values]
+    above = [value.max() for value in values] - means
+    look = {"color": COLOURS[1 + k % 7], "marker": "os^D"[k % 4], "capsize": 3}
+    ax.errorbar(where, means, [below, above], label=name, **look)
 
 
 def _panels(n, width, height):

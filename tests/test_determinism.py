@@ -57,8 +57,8 @@ GOLDEN = {
     "set_rigl float64": "f27437aa6a5b50dc018336dc67abc7a5203dd35e99b148fe814893639d535616",
     "snfs float32": "bcb5b3a756eed6e75cff5362acf4995565d20eb5625c9d4bef48500d876d2884",
     "snfs float64": "05558c693c16433d1dec2f27b8cc611663b7abae7de92deb745953f4726cd844",
-    "srelu float32": "a63527f9e58dfb6852883220d0d9ec1043e59646efe1ff503c26b321c5c1ac1a",
-    "srelu float64": "9d80caaf1e81ecf6e80048200e1b639730a7f313e931fd9382ba99f3d70d130e",
+    "srelu float32": "4eb6f0d8648c8d5b02df4d4d6dd7337ac435ddc38aea35d9fda5b7ae2c71893b",
+    "srelu float64": "2a6c7438756df4e464575f4ef4ffa238d8adc89ee634cd807a2f756e527a27ed",
     "topkast float32": "1d0d6b1c5854fb864eb600a56f6b48e6cf60df8a9fb12345770878e2374c5c95",
     "topkast float64": "b53dbadfadb9f57f23f24c46a61238ae4b08dea2524dd4d55bbf92b018e9b017",
 }

@@ -696,6 +696,23 @@ def test_srelu_has_parameters_of_its_own_for_each_unit():
     np.testing.assert_allclose(comp, ref, **srelu_close)
 
 
+@pytest.mark.parametrize("width", [8, 16, 32, 64])
+@pytest.mark.parametrize("n_tiles", [1, 3])
+def test_the_pullback_of_srelu_is_its_three_slopes(width, n_tiles):
+    layer, rng = srelu(), np.random.default_rng(51)
+    x, delta = (2 * rng.standard_normal((n_tiles, N_IN, width)) for _ in range(2))
+    x[0, :, 0], x[0, :, 1] = layer.left_threshold, layer.left_threshold + abs(layer.right_offset)
+    parameters = list(layer.parameters().values())
+    ref, sums = np.empty_like(x), np.zeros((4, N_IN))
+    for t, u, k in np.ndindex(*x.shape):
+        here = naive.srelu_pullback(x[t, u, k], delta[t, u, k], *(p[u] for p in parameters))
+        ref[t, u, k], sums[:, u] = here[0], sums[:, u] + here[1]
+    comp, grad = layer.forward(x)[1](delta)
+    np.testing.assert_array_equal(comp, ref)  # one product each
+    # Up to 192 terms of about 10 in another order: 192 * 192 * 10 * 1.1e-16 at the very most.
+    np.testing.assert_allclose(np.array(grad), sums, rtol=0, atol=1e-11)
+
+
 @every_dtype
 def test_srelu_starts_as_in_the_code_of_set(dtype):
     layer = SReLU.initial(4000, np.random.default_rng(93), dtype)

@@ -101,3 +101,15 @@ def test_a_look_over_density_is_nobody_elses():
     drawn = [line for line in ax.get_lines() if len(line.get_xdata()) == 1]
     looks = {(line.get_color(), line.get_marker()) for line in drawn if line.get_marker() in "os^D"}
     assert len(looks) == 4
+
+
+def test_points_over_age_stand_over_the_curve_of_the_training():
+    points = {"again": {5: np.array([0.5, 0.7]), 0: np.array([0.4])}}
+    curves = {"SET": np.array([[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]])}
+    (ax,) = plots.over_age(points, curves, "accuracy", "epochs of SET").axes
+    curve, line = ax.get_lines()[:2]
+    assert curve.get_xdata().tolist() == [1, 2, 3]
+    np.testing.assert_allclose(curve.get_ydata(), [0.2, 0.3, 0.4])
+    assert line.get_xdata().tolist() == [0, 5]
+    np.testing.assert_allclose(line.get_ydata(), [0.4, 0.6])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epochs of SET", "accuracy")

@@ -1,177 +1,263 @@
-"""The recipe of Liu2020's figure 2 (a): settings, the epoch that counts, claims, a smoke run."""
+"""Liu2020's figures of distances and of topologies trained again: networks, claims, smoke runs."""
 
 import json
-from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import data_loaders
-from sparse_ref.experiments import liu_2020, reproduce
+from sparse_ref import csr
+from sparse_ref.experiments import reproduce
+from sparse_ref.experiments.liu_2020 import (
+    FIGURES,
+    figure_3,
+    figure_4,
+    figure_5,
+    figure_6,
+    figure_7,
+    networks,
+)
 from sparse_ref.experiments.recipe import Context, Images
+from sparse_ref.experiments.runner import beginning
+from sparse_ref.experiments.snapshot import Snapshot, taken
 from sparse_ref.experiments.sweep import Outcome
-from sparse_ref.layers import Dense, Linear, SReLU
-from sparse_ref.methods import SET
 
-PAPER = liu_2020.SETTINGS["paper"]
+DATA = "fashion-mnist"
 
 
-def job(name, density, settings=PAPER):
-    return liu_2020._job(name, density, 3, settings, "fashion-mnist")
+def context(scale, train=lambda jobs, data: [], seeds=None):
+    """Images that are numbers; trainings that `train` makes up."""
+    x, y = np.arange(40.0)[:, None], np.arange(40) % 10
+    images = Images((x, y), (x[:10], y[:10]), "numbers")
+    return Context(scale, lambda name: images, train, seeds)
 
 
-def numbers(scale="paper"):
-    """A context that trains nothing; images that are numbers, 100 and 20."""
-    x, y = np.arange(100.0)[:, None], np.arange(100) % 10
-    images = Images((x, y), (x[:20], y[:20]), "numbers")
-    return Context(scale, lambda name: images, lambda jobs, data: [])
-
-
-def test_the_paper_trains_eight_networks_of_every_kind():
-    jobs = liu_2020._jobs(PAPER, "fashion-mnist", numbers())
-    counted = Counter((job.name, job.config.model.density) for job in jobs)
-    assert len(PAPER.densities) == 12
-    cells = {(name, d): 8 for name in ("SET-MLP", "Fix-MLP") for d in PAPER.densities}
-    assert counted == cells | {("dense", None): 2}
-
-
-def test_the_network_is_the_papers():
-    net = job("SET-MLP", 0.006).config.model.build(np.random.default_rng(131))
-    hidden = [layer for layer in net.layers if isinstance(layer, Linear)]
-    assert [(la.n_in, la.n_out, la.weight.nnz) for la in hidden] == [(784, 784, 3688)] * 3
-    assert isinstance(net.layers[-1], Dense)
-    assert sum(isinstance(layer, SReLU) for layer in net.layers) == 3
-
-
-def test_the_training_is_the_papers():
-    config = job("SET-MLP", 0.05).config
-    assert (config.epochs, config.batch_size) == (200, 128)
-    optimizer = config.optimizer
-    assert (optimizer.learning_rate, optimizer.momentum, optimizer.nesterov) == (0.01, 0.9, True)
-    assert (optimizer.weight_decay, optimizer.decay, optimizer.schedule) == (1e-6, "l2", "constant")
-
-
-def test_set_evolves_until_the_last_epoch_and_fix_never():
-    evolving = job("SET-MLP", 0.05).config.method.build(steps=375 * 200)
-    assert isinstance(evolving, SET)
-    assert (evolving.drop_fraction, evolving.stop, evolving.starts) == (0.2, 375 * 200, 0.0)
-    assert job("Fix-MLP", 0.05).config.method.name == "static"
-
-
-def test_a_fifth_is_held_out_and_nothing_is_seen_twice():
-    parts = liu_2020._parts(numbers().images("numbers"), liu_2020.Settings(images=60))
-    train, validation = (part[0][:, 0].tolist() for part in parts[:2])
-    assert (len(train), len(validation), len(parts.test[1])) == (48, 12, 20)
-    assert len({*train, *validation}) == 60
-
-
-def outcome(job, validation, test, failure=""):
-    curve = {"validation": np.array(validation), "test": np.array(test)}
-    return Outcome(job, failure, curve=curve, connections=((7, 3), (7, 3)))
-
-
-def test_the_epoch_of_the_best_validation_counts():
-    made = outcome(job("SET-MLP", 0.05), [0.5, 0.8, 0.7], [0.6, 0.7, 0.9])
-    assert liu_2020.accuracy(made) == 0.7
-
-
-def test_of_equally_good_epochs_the_first_counts():
-    made = outcome(job("SET-MLP", 0.05), [0.5, 0.8, 0.8], [0.6, 0.7, 0.9])
-    assert liu_2020.accuracy(made) == 0.7
-
-
-def judged(level, failing=()):
-    """The report of trainings that end at ``level(name, density)`` plus 0.001 times the seed."""
-
-    def train(jobs, data):
-        return [
-            outcome(
-                job,
-                [0.1, 0.5],
-                [0.1, level(job.name, job.config.model.density) + 0.001 * job.config.seed],
-                "diverged" if (job.name, job.config.model.density) in failing else "",
-            )
-            for job in jobs
-        ]
-
-    context = numbers("laptop")
-    return liu_2020.figure_2a(Context("laptop", context.images, train))
-
-
-def as_published(name, density):
-    if name == "dense":
-        return 0.880
-    return {0.001: 0.80, 0.006: 0.876, 0.02: 0.877, 0.05: 0.878, 0.2: 0.880}[density] + (
-        0.002 if name == "SET-MLP" else 0
-    )
+def overlap(a, b):
+    """Connections that two weights share."""
+    return len(np.intersect1d(csr.flat(a), csr.flat(b)))
 
 
 def verdicts(report):
-    return {claim.paper: claim.agrees for claim in report.claims}
+    return [claim.agrees for claim in report.claims]
 
 
-def test_claims_hold_where_accuracies_are_as_published():
-    report = judged(as_published)
-    assert len(report.claims) == 6
-    assert set(verdicts(report).values()) == {True}
+# ---------------------------------------------------------------- networks
 
 
-def test_claims_fail_where_sparse_networks_fall_behind():
-    def worse(name, density):
-        return as_published(name, density) - (0.03 if name != "dense" and density < 0.01 else 0)
-
-    found = verdicts(judged(worse))
-    assert found["SET-MLP reaches the accuracy of the dense MLP even at 0.6 %"] is False
-    assert found["SET-MLP reaches the accuracy of the dense MLP from 20 % on"] is True
-
-
-def test_a_set_that_is_worse_is_told_plainly():
-    def swapped(name, density):
-        other = {"SET-MLP": "Fix-MLP", "Fix-MLP": "SET-MLP"}.get(name, name)
-        return as_published(other, density)
-
-    found = verdicts(judged(swapped))
-    assert found["SET-MLP is slightly better than Fix-MLP (mean over all densities)"] is False
+def test_descendants_differ_from_their_parent_in_a_hundredth():
+    root, child, grandchild = networks.family(
+        networks.config(networks.FIXED, [784] * 3, 0.006, 1, 7, DATA), 2
+    )
+    assert [weight.nnz for weight in root.weights] == [3688] * 3
+    for parent, young in ((root, child), (child, grandchild)):
+        for a, b in zip(parent.weights, young.weights, strict=True):
+            assert (b.nnz, overlap(a, b)) == (3688, 3688 - 37)
+    assert root.others is None
 
 
-def test_a_density_that_diverged_is_left_out():
-    report = judged(as_published, failing=[("SET-MLP", 0.02)])
-    row = next(row for row in report.tables[0].rows if row[0] == "0.02")
-    assert row[1:3] == ("–", "–")
-    claim = report.claims[-1]
-    assert (claim.agrees, claim.why) == (None, "no training of SET-MLP ended")
+def test_a_family_begins_with_the_network_of_its_configuration():
+    settings = networks.config(networks.FIXED, [30, 30], 0.1, 1, 7, DATA)
+    (root,) = networks.family(settings, 0)
+    net, _ = beginning(settings)
+    for layer, weight in zip(net.sparse_layers, root.weights, strict=True):
+        np.testing.assert_array_equal(csr.flat(layer.weight), csr.flat(weight))
 
 
-def test_the_table_has_a_row_a_density_and_the_dense_network():
-    report = judged(as_published)
-    assert [row[0] for row in report.tables[0].rows] == [
-        "0.001",
-        "0.006",
-        "0.02",
-        "0.05",
-        "0.2",
-        "dense",
+def test_pairs_are_counted_once():
+    matrix = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0]]) / 10
+    assert networks.pairs(matrix, [0, 1, 2], [0, 1, 2]) == (0.1, 0.2, 0.3)
+    assert networks.pairs(matrix, [0, 1], [2]) == (0.2, 0.3)
+
+
+# ---------------------------------------------------------------- figure 4
+
+
+def test_ten_networks_begin_alike_and_draw_their_own_weights():
+    jobs = figure_4._jobs(figure_4.SETTINGS["paper"], DATA)
+    assert [job.name for job in jobs] == [f"w{k}" for k in range(10)]
+    assert len({job.config.seed for job in jobs}) == 10
+    assert {job.config.method.name for job in jobs} == {"set"}
+    assert {(job.config.epochs, job.keep) for job in jobs} == {(200, (10, 30, 100, 190))}
+    shared = [overlap(jobs[0].start.weights[0], job.start.weights[0]) / 3688 for job in jobs]
+    np.testing.assert_allclose(shared, 0.99 ** np.arange(10), atol=0.01)
+    nets = [beginning(job.config, job.start)[0] for job in jobs[:2]]
+    layers = [net.layers[0].weight for net in nets]
+    values = [dict(zip(csr.flat(la), la.data, strict=True)) for la in layers]
+    common = [p for p in values[0] if p in values[1]]
+    assert not any(values[0][p] == values[1][p] for p in common)
+
+
+def evolved(shares, spans=0.0):
+    """A `train` whose networks keep `shares[epoch]` of the first layer and draw the rest anew."""
+
+    def train(jobs, data):
+        return [_made(k, job, shares, spans) for k, job in enumerate(jobs)]
+
+    return train
+
+
+def _made(k, job, shares, span):
+    rng, weight = np.random.default_rng(200 + k), job.start.weights[0]
+    snapshots = {}
+    for epoch in job.keep:
+        positions = csr.flat(weight)
+        kept = positions[: int(shares(epoch) * len(positions))]
+        rest = np.setdiff1d(np.arange(np.prod(weight.shape)), kept)
+        grown = rng.choice(rest, len(positions) - len(kept), replace=False)
+        whole = np.sort(np.concatenate([kept, grown]))
+        new = csr.from_positions(weight.shape, whole, np.zeros(len(whole)))
+        snapshots[epoch] = Snapshot((new,), ())
+    curve = {"validation": np.array([0.1, 0.87]), "test": np.array([0.1, 0.86 + span * k])}
+    return Outcome(job, curve=curve, snapshots=snapshots)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Scale laptop with small networks: the trainings are made up, the distances are not."""
+    for figure in (figure_4, figure_5, figure_6, figure_7):
+        reduced = replace(figure.SETTINGS["laptop"], hidden=50)
+        monkeypatch.setitem(figure.SETTINGS, "laptop", reduced)
+
+
+@pytest.mark.usefixtures("small")
+def test_networks_that_drift_apart_and_stay_equally_good_are_as_published():
+    kept = {10: 0.8, 30: 0.65, 100: 0.5, 190: 0.4}
+    report = figure_4.run(context("laptop", evolved(kept.get)))
+    assert verdicts(report) == [True] * 4
+    distances = [float(row[2]) for row in report.tables[0].rows]
+    assert distances == sorted(distances)
+    assert [row[0] for row in report.tables[1].rows][-1] == "all"
+
+
+@pytest.mark.usefixtures("small")
+def test_networks_that_stay_alike_or_end_unlike_are_told():
+    report = figure_4.run(context("laptop", evolved(lambda epoch: 1.0, spans=0.01)))
+    assert verdicts(report)[2:] == [False, False]
+
+
+# ---------------------------------------------------------------- figures 5 and 6
+
+
+def test_figure_5_has_the_papers_96_networks():
+    jobs = figure_5._jobs(replace(figure_5.SETTINGS["paper"], hidden=20), DATA)
+    assert len(jobs) == 96
+    first = [job.start.weights[0] for job in jobs[:8]]
+    assert overlap(first[0], first[3]) > 0.9 * first[0].nnz  # kin
+    assert overlap(first[0], first[4]) < 0.7 * first[0].nnz  # another root
+    assert len({job.config.seed for job in jobs[:8]}) == 8
+
+
+@pytest.mark.usefixtures("small")
+def test_figure_5_tells_whether_kin_drift_apart():
+    one = replace(figure_5.SETTINGS["laptop"], densities=(0.05, 0.2), children=2)
+    figure_5.SETTINGS["laptop"] = one
+    far = figure_5.run(context("laptop", evolved(lambda epoch: 0.5)))
+    assert verdicts(far) == [True, True]
+    near = figure_5.run(context("laptop", evolved(lambda epoch: 1.0)))
+    assert set(verdicts(near)) == {None}  # nothing changed, and nothing is claimed of it
+
+
+def test_figure_6_draws_every_network_anew():
+    settings = replace(figure_6.SETTINGS["paper"], hidden=100)
+    jobs = figure_6._jobs(settings, DATA, context("paper"))
+    assert len(jobs) == 10
+    assert jobs[0].keep == tuple(range(100, 901, 100))
+    assert overlap(jobs[0].start.weights[0], jobs[1].start.weights[0]) < 0.05 * 549
+    assert {tuple(job.config.model.sizes) for job in jobs} == {(784, 100, 100, 10)}
+
+
+@pytest.mark.usefixtures("small")
+def test_a_network_that_moves_to_a_distance_of_08_is_as_published():
+    report = figure_6.run(context("laptop", evolved(lambda epoch: 0.6 - 0.0006 * epoch)))
+    assert verdicts(report) == [True] * 4
+    still = figure_6.run(context("laptop", evolved(lambda epoch: 0.99)))
+    assert verdicts(still)[3] is False
+
+
+# ---------------------------------------------------------------- figure 7
+
+
+def test_topologies_are_trained_again_from_both_starts():
+    settings = replace(figure_7.SETTINGS["laptop"], hidden=30, epochs=4, every=2, again=5)
+    (job,) = figure_7._evolving(settings, DATA, context("laptop", seeds=1))
+    net, _ = beginning(job.config, job.start)
+    ended = Outcome(job, snapshots={2: taken(net), 4: taken(net)})
+    again = figure_7._again([ended], settings)
+    assert [key for key, _ in again] == [
+        (figure_7.ANEW, 0),
+        (figure_7.ANEW, 2),
+        (figure_7.ON, 2),
+        (figure_7.ANEW, 4),
+        (figure_7.ON, 4),
     ]
-    assert report.tables[0].rows[1][1:] == ("10", "88.00 ± 0.10", "87.80 ± 0.10")
+    assert [whole.start.others is None for _, whole in again] == [True, True, False, True, False]
+    assert {whole.config.method.name for _, whole in again} == {"static"}
+    assert {whole.config.epochs for _, whole in again} == {5}
 
 
-def test_what_was_reduced_is_said():
-    (reduced,) = [note for note in judged(as_published).notes if note.startswith("reduced")]
-    settings = liu_2020.SETTINGS["laptop"]
-    assert f"{settings.epochs} epochs (200)" in reduced
+def trained_again(level):
+    """A `train` whose accuracies are ``level(name, age)`` plus 0.001 times the seed."""
+
+    def train(jobs, data):
+        made = []
+        for job in jobs:
+            name, _, age = job.name.partition(", epoch ")
+            top = level(name, int(age or 0)) + 0.001 * job.config.seed
+            curve = {part: np.full(job.config.epochs, top) for part in ("validation", "test")}
+            snapshots = {epoch: Snapshot(job.start.weights, ()) for epoch in job.keep}
+            made.append(Outcome(job, curve=curve, snapshots=snapshots))
+        return made
+
+    return train
 
 
-@pytest.mark.parametrize("scale", list(liu_2020.SETTINGS))
-def test_every_scale_has_the_densities_it_needs(scale):
-    assert liu_2020.ENOUGH in liu_2020.SETTINGS[scale].densities
+def as_published(name, age):
+    return {
+        networks.SET: 0.82,
+        figure_7.ANEW: 0.78 + 0.00005 * age,
+        figure_7.ON: 0.83,
+    }[name]
 
 
-def test_smoke(tmp_path):
+@pytest.mark.usefixtures("small")
+def test_figure_7_holds_where_accuracies_are_as_published():
+    report = figure_7.run(context("laptop", trained_again(as_published)))
+    assert verdicts(report) == [True] * 3
+    ages = [row[0] for row in report.tables[0].rows]
+    assert ages == ["0", "75", "150", "225", "300", "375", "450"]
+
+
+@pytest.mark.usefixtures("small")
+def test_figure_7_fails_where_the_topology_does_not_matter():
+    report = figure_7.run(context("laptop", trained_again(lambda name, age: 0.8 - 0.0001 * age)))
+    assert verdicts(report)[0] is False
+
+
+# ---------------------------------------------------------------- smoke
+
+
+@pytest.mark.parametrize("figure", ["fig1", "fig3", "fig4", "fig5", "fig6", "fig7"])
+def test_smoke(figure, tmp_path):
     loaders = {"fashion-mnist-sample": data_loaders.fashion_mnist_sample}
-    asked = reproduce.order("liu_2020", "fig2", "smoke", workers=0)
+    asked = reproduce.order("liu_2020", figure, "smoke", workers=0)
     report = reproduce.reproduce(asked, loaders, tmp_path / "out")
-    assert [row[0] for row in report.tables[0].rows] == ["0.05", "0.2", "dense"]
-    assert all(claim.agrees is None for claim in report.claims)
-    cells = json.loads((tmp_path / "out" / "report.json").read_text())["numbers"]["accuracy"]
-    assert sorted(len(cell["values"]) for cell in cells) == [2] * 5
-    assert (tmp_path / "out" / "figure_2a.png").read_bytes().startswith(b"\x89PNG")
+    assert report.claims
+    assert report.tables[0].rows
+    assert report.pictures
+    for name in report.pictures:
+        assert (tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG")
+    whole = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert whole["source"] == FIGURES[figure].source
+
+
+def test_figure_3_claims_hold_on_small_networks():
+    figure_3.SETTINGS["laptop"], kept = (
+        replace(figure_3.SETTINGS["laptop"], hidden=100, densities=(0.006, 0.1, 0.5)),
+        figure_3.SETTINGS["laptop"],
+    )
+    try:
+        report = figure_3.run(context("laptop"))
+    finally:
+        figure_3.SETTINGS["laptop"] = kept
+    assert verdicts(report) == [True] * 7

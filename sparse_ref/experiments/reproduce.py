@@ -160,10 +160,16 @@ class _Work:
 
     def _compile(self, jobs, data):
         """Once, here, rather than in every worker at the same time."""
-        kinds = {(job.config.batch_size, job.config.model.dtype): job for job in jobs}
-        for (batch_size, dtype), job in kinds.items():
-            warm_up(batch_size, dtype, len(data[job.data].train[1]), self.screen.say)
+        kinds = {_compiled(job): job for job in jobs}
+        for (batch_size, dtype, activation), job in kinds.items():
+            n = len(data[job.data].train[1])
+            warm_up(batch_size, dtype, n, self.screen.say, activation)
         self.screen.say(f"{len(jobs)} trainings")
+
+
+def _compiled(job):
+    """What decides which kernels a job needs."""
+    return job.config.batch_size, job.config.model.dtype, job.config.model.activation
 
 
 def headline(job: Job) -> str:

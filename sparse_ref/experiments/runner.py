@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,6 +139,7 @@ def warm_up(
     dtype: str = "float32",
     examples: int | None = None,
     say: Callable[[str], None] = lambda text: None,
+    activation: str = "relu",
 ) -> None:
     """Compile, or load from the cache, every kernel a run will call.
 
@@ -152,15 +154,18 @@ def warm_up(
         Of an epoch; its last batch may be smaller than the others.
     say : callable, optional
         Told which part is under way.
+    activation : str
+        Of the run.
     """
     rng, rest = np.random.default_rng(17), (examples or batch_size) % batch_size
+    make = partial(mlp, rng=rng, dtype=dtype, activation=activation)
     method, optimizer = RigL(every=1, stop=2), sgd(0.1, momentum=0.9, weight_decay=0.1)
     jobs = [(0.5, batch_size), (0.5, rest or batch_size), (None, batch_size)]
     for number, (density, n) in enumerate(jobs, start=1):
         say(f"compiling kernels, part {number} of {len(jobs) + 1} (first run only)")
-        net = mlp([6, 5, 3], density=density, rng=rng, dtype=dtype)
+        net = make([6, 5, 3], density=density)
         data = rng.random((n, 6)), rng.integers(0, 3, n)
         fit(net, data, method=method, optimizer=optimizer, epochs=1, batch_size=n, rng=rng)
     say(f"compiling kernels, part {len(jobs) + 1} of {len(jobs) + 1} (first run only)")
     for n in (1, 20, 40):  # one for each width of a tile
-        mlp([6, 3], density=0.5, rng=rng, dtype=dtype).predict(rng.random((n, 6)))
+        make([6, 5, 3], density=0.5).predict(rng.random((n, 6)))

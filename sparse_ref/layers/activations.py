@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ref import tiles
-from sparse_ref.elementwise import relu, relu_pullback
+from sparse_ref.elementwise import relu, relu_pullback, srelu, srelu_pullback
 from sparse_ref.layers.base import Pullback
 
 
@@ -144,26 +144,23 @@ class SReLU:
         self, x: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; the pullback's `grad` is a `SReLUGrad`."""
-        t_l, a_l, tau, a_r = (p[:, None] for p in self.parameters().values())
+        t_l, a_l, tau, a_r = map(np.ascontiguousarray, self.parameters().values())
         t_r = t_l + np.abs(tau)
-        right, left = x >= t_r, x <= t_l
-        y = np.where(right, t_r + a_r * (x - t_r), np.where(left, t_l + a_l * (x - t_l), x))
+        x, y = np.ascontiguousarray(x), tiles.empty(x.shape, x.dtype)
+        srelu(x, t_l, a_l, t_r, a_r, y)
 
         def pullback(delta, wanted=True):
-            on_right, on_left = np.where(right, delta, 0), np.where(left & ~right, delta, 0)
-            bend = _per_unit(on_right * (1 - a_r))
+            delta, out = np.ascontiguousarray(delta), tiles.empty(delta.shape, delta.dtype)
+            sums = np.empty((4, len(t_l)), x.dtype)
+            srelu_pullback(x, delta, t_l, a_l, t_r, a_r, out, sums)
+            on_left, on_right, beyond_left, beyond_right = sums
+            bend = on_right * (1 - a_r)
             grad = SReLUGrad(
-                left_threshold=_per_unit(on_left * (1 - a_l)) + bend,
-                left_slope=_per_unit(on_left * (x - t_l)),
-                right_offset=bend * np.sign(self.right_offset),
-                right_slope=_per_unit(on_right * (x - t_r)),
+                left_threshold=on_left * (1 - a_l) + bend,
+                left_slope=beyond_left,
+                right_offset=bend * np.sign(tau),
+                right_slope=beyond_right,
             )
-            slope = np.where(right, a_r, np.where(left, a_l, x.dtype.type(1)))
-            return delta * slope, grad
+            return out, grad
 
         return y, pullback
-
-
-def _per_unit(values):
-    """Sum over examples in one order: NumPy's reduction order depends on shape alone."""
-    return values.sum(axis=(0, 2))

@@ -1,46 +1,25 @@
-"""Recipe: sparse networks with and without evolution over density, on Fashion-MNIST.
-
-References
-----------
-Liu, van der Lee, Yaman, Atashgahi, Ferraro, Sokar, Pechenizkiy, Mocanu (2020), "Topological
-Insights into Sparse Neural Networks", ECML-PKDD, sections 4.1 and 4.2, figure 2 (a).
-
-As in the paper
----------------
-784-784-784-784-10 with SReLU; Nesterov SGD, rate 0.01, momentum 0.9, weight decay 1e-6, batches of
-128, 200 epochs; a fifth of the training images held out; the test accuracy is that of the epoch of
-the best validation accuracy; SET replaces a fraction 0.2 after every epoch; Fix-MLP never does.
-
-Not stated there, so chosen here
---------------------------------
-* The output layer is dense, and densities are of the three hidden layers: what the authors released
-  of their networks at 0.6 % holds about 0.6 % of each of the three.
-* He's initialisation by the layer's mean number of connections, so that signals are as large at
-  every density. The authors' released learning curve at 0.6 % starts more slowly (0.78 after 10
-  epochs).
-* Grown weights start at 0, as in SET's Keras code. Pixels are between 0 and 1.
-
-Departures
-----------
-* The paper's eight networks of a density are two random ones with three descendants each, which
-  differ by 1 % of their connections; here every seed is a network of its own.
-* An exact number of connections in place of a coin for each.
-"""
+"""Figure 2 (a): sparse networks with and without evolution over density (section 4.2)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from sparse_ref import plots
-from sparse_ref.experiments.config import parse
 from sparse_ref.experiments.evidence import Sample, near, ordered, percent
-from sparse_ref.experiments.recipe import Context, Figure, Images, Report, Table, drawn, parted
-from sparse_ref.experiments.runner import Data
+from sparse_ref.experiments.liu_2020.networks import (
+    DENSE,
+    EVOLVES,
+    FIX,
+    FIXED,
+    HELD_OUT,
+    SET,
+    accuracies,
+    config,
+    parts,
+)
+from sparse_ref.experiments.recipe import Context, Report, Table
 from sparse_ref.experiments.sweep import Job, Outcome
 
-SET, FIX, DENSE = "SET-MLP", "Fix-MLP", "dense"
-DATA_SEED = 2020  # of the choice of images and of those held out; the same for every training
-HELD_OUT = 0.2
 ENOUGH, FEW = 0.2, 0.006  # the two densities that the text of section 4.2 names
 SIMILAR = 0.01  # the paper's ten networks of table 1 are within 0.7 points of each other
 
@@ -66,23 +45,17 @@ SETTINGS = {
 }
 
 
-def figure_2a(context: Context) -> Report:
+def run(context: Context) -> Report:
     """Train SET-MLP and Fix-MLP at every density, and dense networks beside them."""
     settings = SETTINGS[context.scale]
     images = context.images("fashion-mnist")
     jobs = _jobs(settings, images.name, context)
-    outcomes = context.train(jobs, {"data": _parts(images, settings)})
+    outcomes = context.train(jobs, {"data": parts(images, settings.images)})
     found: dict[tuple[str, float | None], list[Outcome]] = {}
     for outcome in outcomes:
         key = outcome.job.name, outcome.config.model.density
         found.setdefault(key, []).extend([outcome] if not outcome.failure else [])
     return _report(found, settings, images.name)
-
-
-def _parts(images: Images, settings: Settings) -> Data:
-    choice, split = np.random.default_rng(DATA_SEED).spawn(2)
-    part = drawn(images.train, settings.images, choice)
-    return Data(*parted(part, HELD_OUT, split), images.test)
 
 
 def _jobs(settings: Settings, data: str, context: Context) -> list[Job]:
@@ -95,40 +68,13 @@ def _jobs(settings: Settings, data: str, context: Context) -> list[Job]:
 
 
 def _job(name: str, density: float | None, seed: int, settings: Settings, data: str) -> Job:
-    evolves = {"name": "set", "options": {"drop_fraction": 0.2, "grow_std": 0.0}}
-    config = {
-        "data": {"name": data, "validation": HELD_OUT},
-        "model": {
-            "sizes": [784, *[settings.hidden] * 3, 10],
-            "density": density,
-            "distribution": "er",
-            "dense": [-1],
-            "activation": "srelu",
-            "initialisation": "kaiming_uniform",
-            "fan": "layer",
-        },
-        "method": (evolves if name == SET else {"name": "static"}) | {"until": 1.0},
-        "optimizer": {
-            "learning_rate": 0.01,
-            "schedule": "constant",
-            "momentum": 0.9,
-            "nesterov": True,
-            "weight_decay": 1e-6,
-        },
-        "epochs": settings.epochs,
-        "batch_size": 128,
-        "seed": seed,
-    }
-    return Job(name, parse(config, "liu_2020"), curve=True)
-
-
-def accuracy(outcome: Outcome) -> float:
-    """Test accuracy at the epoch of the best validation accuracy, the first of equals."""
-    return float(outcome.curve["test"][np.argmax(outcome.curve["validation"])])
+    method = EVOLVES if name == SET else FIXED
+    hidden = [settings.hidden] * 3
+    return Job(name, config(method, hidden, density, settings.epochs, seed, data), curve=True)
 
 
 def _report(found, settings, data):
-    values = {key: tuple(accuracy(o) for o in group) for key, group in found.items()}
+    values = {key: accuracies(group) for key, group in found.items()}
     curves = {
         name: {
             density: np.array(values[name, density])
@@ -215,12 +161,3 @@ def _notes(settings, data):
             f"{settings.seeds} seeds unless asked otherwise ({paper.seeds})"
         )
     return notes
-
-
-FIGURES = {
-    "fig2": Figure(
-        "Test accuracy over density, with and without evolution, on Fashion-MNIST",
-        "Liu et al. 2020, figure 2 (a)",
-        figure_2a,
-    )
-}
