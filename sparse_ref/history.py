@@ -2,21 +2,13 @@
 
 import json
 import os
-import secrets
-import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
-# What reading a damaged or foreign file can raise, NumPy's and zipfile's together.
-DAMAGE = (
-    *(ValueError, LookupError, TypeError, OSError, EOFError, NotImplementedError),
-    *(BadZipFile, zlib.error),
-)
+from sparse_ref import npz
 
 
 class Step(NamedTuple):
@@ -67,16 +59,7 @@ class History:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write all records to one ``.npz`` file, atomically, without pickle."""
-        path = Path(path)
-        arrays = _to_arrays(self)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            with open(part, "xb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        npz.write(path, _to_arrays(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "History":
@@ -89,13 +72,11 @@ class History:
         ValueError
             The file is not a saved history.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"History.load: no file {path.name} in {path.parent.resolve()}")
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return _from_arrays(arrays)
-        except DAMAGE as error:
+            return _from_arrays(npz.read(path, "History.load"))
+        except FileNotFoundError:
+            raise
+        except npz.DAMAGE as error:
             raise ValueError(f"History.load: {path} is not a saved history ({error})") from error
 
 

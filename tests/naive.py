@@ -4,6 +4,7 @@ Dense arrays, Python loops, one formula a line: what the library does is compare
 say. Weights are ``(n_out, n_in)``, examples are rows ``(n, features)``.
 """
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -196,6 +197,17 @@ def srelu(x, t_l, a_l, tau, a_r):
     if x <= t_l:
         return t_l + a_l * (x - t_l)
     return x
+
+
+def srelu_pullback(x, delta, t_l, a_l, tau, a_r):
+    """``delta f'(x)`` of one number, and its parts of the derivatives by the four parameters."""
+    t_r = t_l + abs(tau)
+    if x >= t_r:
+        bend = delta * (1 - a_r)
+        return delta * a_r, (bend, 0.0, math.copysign(bend, bend * tau), delta * (x - t_r))
+    if x <= t_l:
+        return delta * a_l, (delta * (1 - a_l), delta * (x - t_l), 0.0, 0.0)
+    return delta, (0.0, 0.0, 0.0, 0.0)
 
 
 def softmax(logits):
@@ -733,3 +745,187 @@ def splitmix64(seed, number):
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
     return z ^ (z >> 31)
+
+
+# ---------------------------------------------------------------- degrees, stability
+
+
+def degrees(present):
+    """In-degree of each row's unit, out-degree of each column's."""
+    rows, columns = present.shape
+    entering = [sum(bool(present[i, j]) for j in range(columns)) for i in range(rows)]
+    leaving = [sum(bool(present[i, j]) for i in range(rows)) for j in range(columns)]
+    return entering, leaving
+
+
+def pearson(x, y):
+    """Of whole numbers or halves, in fractions up to the last root; nan if one is constant."""
+    x, y, n = [Fraction(a) for a in x], [Fraction(b) for b in y], len(x)
+    mean_x, mean_y = sum(x) / n, sum(y) / n
+    both = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    spread = sum((a - mean_x) ** 2 for a in x) * sum((b - mean_y) ** 2 for b in y)
+    return float(both) / math.sqrt(spread) if spread else math.nan
+
+
+def mean_ranks(numbers):
+    """1 + how many are smaller, + half of how many others are equal."""
+    return [
+        1 + sum(b < a for b in numbers) + Fraction(sum(b == a for b in numbers) - 1, 2)
+        for a in numbers
+    ]
+
+
+def stability(denses, presents, alive):
+    """Mean |change| of one layer's weights: of pairs of iterations, then over pairs."""
+    pairs = []
+    for k in range(1, len(denses)):
+        changes = []
+        for p in range(denses[k].size):
+            both = presents[k - 1].flat[p] and presents[k].flat[p]
+            if alive == "masked" or both:
+                changes.append(abs(float(denses[k].flat[p]) - float(denses[k - 1].flat[p])))
+        pairs.append(changes)
+    if alive == "pooled":
+        pairs = [[change for changes in pairs for change in changes]]
+    means = [math.fsum(changes) / len(changes) for changes in pairs if changes]
+    return math.fsum(means) / len(means) if means else math.nan
+
+
+# ---------------------------------------------------------------- paths
+
+
+def walks(presents):
+    """Every path from an input to an output, as the units it visits."""
+    paths = [[j] for j in range(presents[0].shape[1])]
+    for present in presents:
+        paths = [[*p, i] for p in paths for i in range(len(present)) if present[i, p[-1]]]
+    return paths
+
+
+def counted_walks(presents):
+    """Paths from each input (column) to each output (row), counted one by one."""
+    counts = np.zeros((presents[-1].shape[0], presents[0].shape[1]), int)
+    for path in walks(presents):
+        counts[path[-1], path[0]] += 1
+    return counts
+
+
+def effective(presents, mode):
+    """The connections on a path from an input to an output, from an input, or to an output."""
+    out = [np.zeros(present.shape, bool) for present in presents]
+    for k in range(len(presents)):
+        first = 0 if mode in ("both", "input") else k
+        last = len(presents) if mode in ("both", "output") else k + 1
+        for path in walks(presents[first:last]):
+            out[k][path[k - first + 1], path[k - first]] = True
+    return out
+
+
+def compressed(presents):
+    """Widths and sparsities by the sweep of RigL's code, on (n_in, n_out) masks that shrink."""
+    masks = [np.array(present.T) for present in presents]
+    masks[0] = masks[0][masks[0].any(axis=1)]
+    left = []
+    for k in range(len(masks)):
+        keep = masks[k].any(axis=0)
+        if k + 1 < len(masks):
+            keep = keep & masks[k + 1].any(axis=1)
+            masks[k + 1] = masks[k + 1][keep]
+        left.append(masks[k][:, keep])
+    return [left[0].shape[0], *(mask.shape[1] for mask in left)], [
+        1 - mask.sum() / mask.size if mask.size else math.nan for mask in left
+    ]
+
+
+# ---------------------------------------------------------------- generators of topologies
+
+
+def radix_net(systems, widths, direction):
+    """Dense 0/1 layers (n_out, n_in): sums of shifted identities, then Kronecker products."""
+    units, layers = math.prod(systems[0]), []
+    for system in systems:
+        value = 1
+        for radix in system:
+            shifts = [np.roll(np.eye(units), direction * j * value, axis=1) for j in range(radix)]
+            ones = np.ones((widths[len(layers)], widths[len(layers) + 1]))
+            layers.append(np.kron(ones, sum(shifts)).T)
+            value *= radix
+    return layers
+
+
+def erdos_renyi_densities(shapes, density):
+    """ε and the densities, exact: the densest layers are complete, as few of them as will do."""
+    sizes = [math.prod(shape) for shape in shapes]
+    ratios = [Fraction(sum(shape), size) for shape, size in zip(shapes, sizes, strict=True)]
+    budget = Fraction(density) * sum(sizes)
+    for bound in [math.inf, *sorted(set(ratios), reverse=True)]:
+        full = [ratio >= bound for ratio in ratios]
+        if all(full):
+            return 0, [1] * len(sizes)
+        taken = sum(size for size, complete in zip(sizes, full, strict=True) if complete)
+        units = sum(sum(s) for s, complete in zip(shapes, full, strict=True) if not complete)
+        epsilon = (budget - taken) / units
+        densities = [1 if c else epsilon * r for c, r in zip(full, ratios, strict=True)]
+        if max(densities) <= 1:
+            return epsilon, densities
+    return None
+
+
+def expected_distinct(positions, draws):
+    """How many of `positions` come up in that many draws with replacement, on average."""
+    return positions * (1 - (1 - 1 / positions) ** draws)
+
+
+def challenge_inference(layers, x, bias, ceiling):
+    """The recurrence of the sparse DNN challenge on dense layers (n_out, n_in)."""
+    out = []
+    for example in x:
+        y = [float(v) for v in example]
+        for layer in layers:
+            z = [math.fsum(w * v for w, v in zip(row, y, strict=True)) for row in layer]
+            y = [0.0 if v == 0 else min(max(v + bias, 0.0), ceiling) for v in z]
+        out.append(y)
+    return np.array(out)
+
+
+# ---------------------------------------------------------------- NNSTD, masks, spectra
+
+
+def edit_distance(one, other):
+    """Share of what only one of two sets holds in what either holds; of two empty sets 0."""
+    return Fraction(len(one ^ other), len(one | other)) if one | other else Fraction(0)
+
+
+def input_sets(present, names):
+    """What each unit reads; input j goes by ``names[j]``."""
+    return [frozenset(names[j] for j in np.flatnonzero(row)) for row in present]
+
+
+def layer_costs(one, other, order):
+    """Edit distances of all units; input ``order[j]`` of `other` is input j of `one`."""
+    names = {partner: j for j, partner in enumerate(order)}
+    first, second = input_sets(one, range(len(order))), input_sets(other, names)
+    return [[edit_distance(a, b) for b in second] for a in first]
+
+
+def least_mean_cost(costs):
+    """Over every way to pair the rows with the columns."""
+    n = len(costs)
+    pairings = itertools.permutations(range(n))
+    return min(sum((costs[i][p[i]] for i in range(n)), Fraction(0)) for p in pairings) / n
+
+
+def mask_counts(some, others):
+    """Positions in both, in at least one, and in exactly one, over the layers of two networks."""
+    pairs = [
+        (bool(a), bool(b))
+        for one, other in zip(some, others, strict=True)
+        for a, b in zip(one.flat, other.flat, strict=True)
+    ]
+    return tuple(sum(rule(a, b) for a, b in pairs) for rule in (min, max, lambda a, b: a != b))
+
+
+def two_largest_singular_values(present):
+    """Of a pattern, by the dense decomposition."""
+    values = [*np.linalg.svd(np.array(present, float), compute_uv=False), 0.0, 0.0]
+    return values[0], values[1]

@@ -1,4 +1,4 @@
-"""ITOP and its exploration rate against examples worked by hand and a dense brute force."""
+"""ITOP against examples worked by hand and a dense brute force."""
 
 import naive
 import numpy as np
@@ -7,48 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from sparse_ref import Dense, Linear, Network, ReLU, csr, fit, optim
-from sparse_ref.methods import DSR, ITOP, SET, RigL, Run, Static
+from sparse_ref import Linear, Network, ReLU, csr, fit, optim
+from sparse_ref.methods import ITOP, Run
 from sparse_ref.methods.itop import GROWTHS, prune, rewire_layer
-from sparse_ref.methods.itop_exploration import (
-    Exploration,
-    exploration_rate,
-    explored,
-    positions,
-)
+from sparse_ref.recorders import Exploration
 from sparse_ref.schedules import Constant, Cosine
+from sparse_ref.topology.exploration import positions
 
 DTYPES = [np.float32, np.float64]
-
-# ---------------------------------------------------------------- R_s, by hand
-
-
-def test_the_rate_of_two_patterns():
-    seen = explored([np.array([0, 2, 5, 7, 8, 10])], [np.array([0, 1, 2, 5, 7, 10])])
-    assert [v.tolist() for v in seen] == [[0, 1, 2, 5, 7, 8, 10]]
-    assert exploration_rate(seen, [12]) == 7 / 12
-
-
-def test_the_rate_of_three_patterns():
-    #                       1 1 . . .    1 . 1 . .    . 1 1 . .
-    masks, rates = [[0, 1], [0, 2], [1, 2]], []
-    seen = (np.empty(0, np.int64),)
-    for mask in masks:
-        seen = explored(seen, [np.array(mask)])
-        rates.append(exploration_rate(seen, [5]))
-    assert rates == [0.4, 0.6, 0.6]
-
-
-def test_the_rate_of_layers_is_pooled():
-    seen = [np.array([0, 1, 2]), np.array([], np.int64), np.array([3])]
-    assert exploration_rate(seen, [4, 10, 6]) == 4 / 20
-
-
-@pytest.mark.parametrize(("n", "sizes"), [(2, [5]), (1, [0]), (0, [])])
-def test_a_rate_of_nothing_is_refused(n, sizes):
-    with pytest.raises(ValueError, match=r"^exploration_rate: visited and sizes must be one a"):
-        exploration_rate([np.arange(1)] * n, sizes)
-
 
 # ---------------------------------------------------------------- pruning, by hand
 #
@@ -263,25 +229,17 @@ def test_with_every_free_position_needed_all_of_them_grow(layer):
         assert len(rewire.drop) == len(rewire.grow) == 0  # all of them come again
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(st.integers(0, 30), max_size=9), min_size=1, max_size=5))
-def test_what_is_explored_is_the_union(patterns):
-    seen, rates = (np.empty(0, np.int64),), []
-    for pattern in patterns:
-        seen = explored(seen, [np.unique(np.array(pattern, np.int64))])
-        rates.append(exploration_rate(seen, [31]))
-    assert seen[0].tolist() == sorted(set().union(*patterns))
-    assert seen[0].dtype == np.int64
-    assert rates == sorted(rates)
-
-
 # ---------------------------------------------------------------- the method
+
+
+def connected(net):
+    return positions([layer.weight for layer in net.sparse_layers])
 
 
 def asked(method, fraction=0.5, state=None, seed=29, step=10):
     net = Network([Linear(csr.from_dense(WEIGHT)), ReLU(), Linear(csr.from_dense(WEIGHT[:, :3]))])
     bound = type(method)(**{**vars(method), "drop_fraction": Constant(fraction)})
-    state = positions(net) if state is None else state
+    state = connected(net) if state is None else state
     rewires, after = bound.rewire(
         net, (GRAD, GRAD[:, :3]), state, step, np.random.default_rng(seed)
     )
@@ -327,7 +285,7 @@ def test_the_authors_code_is_a_convention():
     ties = Network([Linear(csr.from_dense(np.array([[1.0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0]])))])
     rewires = [
         ITOP(convention="itop", drop_fraction=Constant(0.25)).rewire(
-            ties, (None,), positions(ties), 10, np.random.default_rng(seed)
+            ties, (None,), connected(ties), 10, np.random.default_rng(seed)
         )[0][0]
         for seed in range(200, 240)
     ]
@@ -339,7 +297,7 @@ def test_a_layer_draws_from_its_own_stream():
     net, rewires, _, _ = asked(ITOP())
     other = Network([Linear(csr.from_dense(np.full((3, 4), 0.5))), *net.layers[1:]])
     comp = ITOP(drop_fraction=Constant(0.5)).rewire(
-        other, (GRAD, GRAD[:, :3]), positions(other), 10, np.random.default_rng(29)
+        other, (GRAD, GRAD[:, :3]), connected(other), 10, np.random.default_rng(29)
     )[0]
     assert len(rewires[1].grow)
     assert not len(comp[0].grow)
@@ -434,43 +392,6 @@ def test_a_training_keeps_the_connections_of_every_layer(growth, dtype):
     assert net.dtype == dtype
 
 
-def union_by_hand(net, history):
-    """Every position that any pattern held, from the records alone."""
-    seen = [set(csr.flat(layer.weight).tolist()) for layer in net.sparse_layers]
-    for event in history.events:
-        seen[event.layer] |= set(event.grown.tolist())
-    return seen
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        Static(),
-        SET(every=2),
-        RigL(every=2),
-        DSR(every=2, target=8, initial_threshold=0.1),
-        ITOP(every=2, convention="itop"),
-    ],
-    ids=lambda method: type(method).__name__,
-)
-def test_the_rate_of_any_method_is_followed_epoch_by_epoch(method):
-    net = beginning()
-    before, exploration = net.density, Exploration(net)
-    _, history = trained(method, [exploration], net)
-    seen = union_by_hand(beginning(), history)
-    assert [set(v.tolist()) for v in exploration.visited] == seen
-    assert [record.epoch for record in exploration.epochs] == [1, 2, 3, 4, 5, 6]
-    rates = [record.rate for record in exploration.epochs]
-    assert rates == sorted(rates)
-    assert before <= rates[0]
-    assert rates[-1] == sum(map(len, seen)) / (9 * 12 + 3 * 9)
-    assert exploration.epochs[-1].layers == (len(seen[0]) / 108, len(seen[1]) / 27)
-    if isinstance(method, Static):
-        assert set(rates) == {before}
-    else:
-        assert rates[0] < rates[-1]
-
-
 def test_the_rate_is_that_of_the_methods_own_state():
     net = beginning()
     exploration, states = Exploration(net), []
@@ -493,29 +414,6 @@ def test_unfired_growth_explores_more():
         trained(ITOP(every=1, growth=growth), [exploration], net)
         rates.append(exploration.epochs[-1].rate)
     assert rates[0] < rates[1]
-
-
-def test_a_second_training_goes_on():
-    net = beginning()
-    exploration, both = Exploration(net), []
-    for number in (6, 12):
-        _, history = trained(SET(every=2), [exploration], net)
-        both += history.events
-        assert len(exploration.epochs) == number
-        history.events = both
-        seen = union_by_hand(beginning(), history)
-        assert [set(v.tolist()) for v in exploration.visited] == seen
-    assert [record.epoch for record in exploration.epochs] == [1, 2, 3, 4, 5, 6] * 2
-
-
-def test_dense_layers_do_not_count():
-    net = beginning()
-    first, relu, second = net.layers
-    mixed = Network([first, relu, Dense(csr.to_dense(second.weight))])
-    exploration = Exploration(mixed)
-    trained(SET(every=2), [exploration], mixed)
-    assert len(exploration.epochs[-1].layers) == 1
-    assert exploration.epochs[-1].rate == exploration.epochs[-1].layers[0]
 
 
 def test_a_training_can_be_repeated():

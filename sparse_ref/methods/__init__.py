@@ -5,7 +5,6 @@ from sparse_ref.methods.deepr import DeepR
 from sparse_ref.methods.dsr import DSR
 from sparse_ref.methods.ggr import GGR
 from sparse_ref.methods.itop import ITOP
-from sparse_ref.methods.itop_exploration import Exploration
 from sparse_ref.methods.rigl import RigL
 from sparse_ref.methods.set_ import SET
 from sparse_ref.methods.set_rigl import SetRigL
@@ -34,7 +33,6 @@ __all__ = [
     "SET",
     "SNFS",
     "DeepR",
-    "Exploration",
     "Method",
     "RigL",
     "Run",

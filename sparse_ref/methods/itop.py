@@ -38,10 +38,10 @@ from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods import base
 from sparse_ref.methods.base import Method, Run, conventional
-from sparse_ref.methods.itop_exploration import Visited, explored, positions
 from sparse_ref.network import Network
 from sparse_ref.schedules import Cosine, Every, Schedule
 from sparse_ref.selection import drop_threshold, largest_absent, meet, random_absent, smallest
+from sparse_ref.topology.exploration import Visited, explored, positions
 
 GROWTHS = ("random", "gradient", "random_unfired")
 FLOOR = 0.005  # η_min of the drop fraction's cosine
@@ -113,7 +113,7 @@ class ITOP(Method):
 
     def init(self, net: Network, rng: np.random.Generator) -> Visited:
         """The connections of the beginning."""
-        return positions(net)
+        return positions([layer.weight for layer in net.sparse_layers])
 
     def due(self, step: int) -> bool:
         """At multiples of `every` before `stop`."""

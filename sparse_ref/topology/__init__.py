@@ -1,10 +1,15 @@
 """What the pattern of a network's connections says: measures that look at no weight's value.
 
 A weight is a CSR array ``(n_out, n_in)``: rows are the units a layer feeds, columns the units it
-reads. A stored 0.0 is a connection. Every measure costs O(connections + units) and makes no dense
-array.
+reads. A stored 0.0 is a connection. Every measure but `nnstd`, which pairs the units of two layers,
+costs O(connections + units) and makes no dense array.
 """
 
+from sparse_ref.topology.archive import load_topologies, save_topologies
+from sparse_ref.topology.changes import changed, generations
+from sparse_ref.topology.connectivity import Connectivity, connectivity, path_counts
+from sparse_ref.topology.degrees import correlation, in_degrees, out_degrees
+from sparse_ref.topology.downsizing import Survivors, survivors
 from sparse_ref.topology.empty import (
     Emptiness,
     downsized_parameters,
@@ -12,11 +17,84 @@ from sparse_ref.topology.empty import (
     empty_inputs,
     empty_neurons,
 )
+from sparse_ref.topology.exploration import exploration_rate, explored
+from sparse_ref.topology.graph_challenge import categories, graph_challenge, infer
+from sparse_ref.topology.mask_distance import (
+    hamming_distance,
+    iou,
+    jaccard_distance,
+    per_layer,
+)
+from sparse_ref.topology.nnstd import (
+    Comparison,
+    layer_distance,
+    nnstd,
+    normalized_edit_distances,
+)
+from sparse_ref.topology.pairwise import pairwise
+from sparse_ref.topology.paths import effective_pattern, effective_sparsity, effective_units
+from sparse_ref.topology.radix_net import lenet_radix_net, radix_net, radix_path_count
+from sparse_ref.topology.random_graphs import (
+    ErdosRenyi,
+    bernoulli,
+    epsilon_for,
+    erdos_renyi,
+    probabilities,
+    uniform,
+)
+from sparse_ref.topology.spectra import MeanGap, Spectrum, imsg, spectrum
+from sparse_ref.topology.stability import weight_stability
+from sparse_ref.topology.x_net import expected_isolated, x_net
 
 __all__ = [
+    "Comparison",
+    "Connectivity",
     "Emptiness",
+    "ErdosRenyi",
+    "MeanGap",
+    "Spectrum",
+    "Survivors",
+    "bernoulli",
+    "categories",
+    "changed",
+    "connectivity",
+    "correlation",
     "downsized_parameters",
+    "effective_pattern",
+    "effective_sparsity",
+    "effective_units",
     "emptiness",
     "empty_inputs",
     "empty_neurons",
+    "epsilon_for",
+    "erdos_renyi",
+    "expected_isolated",
+    "exploration_rate",
+    "explored",
+    "generations",
+    "graph_challenge",
+    "hamming_distance",
+    "imsg",
+    "in_degrees",
+    "infer",
+    "iou",
+    "jaccard_distance",
+    "layer_distance",
+    "lenet_radix_net",
+    "load_topologies",
+    "nnstd",
+    "normalized_edit_distances",
+    "out_degrees",
+    "pairwise",
+    "path_counts",
+    "per_layer",
+    "probabilities",
+    "radix_net",
+    "radix_path_count",
+    "save_topologies",
+    "spectrum",
+    "survivors",
+    "uniform",
+    "weight_stability",
+    "x_net",
 ]

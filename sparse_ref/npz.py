@@ -1,0 +1,47 @@
+"""Arrays in one ``.npz`` file: written as a whole or not at all, read without pickle."""
+
+import os
+import secrets
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+# What reading a damaged or foreign file can raise, NumPy's and zipfile's together.
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, OSError, EOFError, NotImplementedError),
+    *(BadZipFile, zlib.error),
+)
+
+
+def write(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
+    """Write compressed `arrays`; a file of that name is replaced only when the new one is whole."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read(path: str | os.PathLike, who: str) -> dict[str, np.ndarray]:
+    """All arrays of a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file; the message names file and folder.
+    Exception
+        One of `DAMAGE`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{who}: no file {path.name} in {path.parent.resolve()}")
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
