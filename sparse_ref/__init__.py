@@ -16,7 +16,9 @@ from sparse_ref import (
     schedules,
     selection,
     tiles,
+    topology,
 )
+from sparse_ref.downsize import Downsized, downsize
 from sparse_ref.history import History, first_difference
 from sparse_ref.layers import AllReLU, Dense, Dropout, LayerGrad, Linear, ReLU, SReLU
 from sparse_ref.network import Network
@@ -26,6 +28,7 @@ from sparse_ref.version import __version__
 __all__ = [
     "AllReLU",
     "Dense",
+    "Downsized",
     "Dropout",
     "Evaluation",
     "History",
@@ -37,6 +40,7 @@ __all__ = [
     "__version__",
     "allocation",
     "csr",
+    "downsize",
     "evaluate",
     "first_difference",
     "fit",
@@ -48,4 +52,5 @@ __all__ = [
     "schedules",
     "selection",
     "tiles",
+    "topology",
 ]

@@ -122,7 +122,7 @@ def small(monkeypatch):
 
 @pytest.mark.usefixtures("small")
 def test_networks_that_drift_apart_and_stay_equally_good_are_as_published():
-    kept = {10: 0.8, 30: 0.65, 100: 0.5, 190: 0.4}
+    kept = {10: 0.85, 30: 0.8, 100: 0.7, 190: 0.6}
     report = figure_4.run(context("laptop", evolved(kept.get)))
     assert verdicts(report) == [True] * 4
     distances = [float(row[2]) for row in report.tables[0].rows]
@@ -169,7 +169,7 @@ def test_figure_6_draws_every_network_anew():
 
 @pytest.mark.usefixtures("small")
 def test_a_network_that_moves_to_a_distance_of_08_is_as_published():
-    report = figure_6.run(context("laptop", evolved(lambda epoch: 0.6 - 0.0006 * epoch)))
+    report = figure_6.run(context("laptop", evolved(lambda epoch: 0.7 - 0.0006 * epoch)))
     assert verdicts(report) == [True] * 4
     still = figure_6.run(context("laptop", evolved(lambda epoch: 0.99)))
     assert verdicts(still)[3] is False
@@ -225,7 +225,7 @@ def test_figure_7_holds_where_accuracies_are_as_published():
     report = figure_7.run(context("laptop", trained_again(as_published)))
     assert verdicts(report) == [True] * 3
     ages = [row[0] for row in report.tables[0].rows]
-    assert ages == ["0", "75", "150", "225", "300", "375", "450"]
+    assert ages == ["0", "75", "150", "225", "300"]
 
 
 @pytest.mark.usefixtures("small")
