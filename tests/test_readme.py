@@ -9,13 +9,26 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def printed():
-    (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PROGRAMS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def run(program):
+    """What a program prints, and what the comments beside its prints say."""
     lines = []
     exec(program, {"print": lambda *values: lines.append(" ".join(map(str, values)))})
-    claimed = re.findall(r"^print\(.*?\)\s+# (.*)$", program, re.MULTILINE)
-    return lines, claimed
+    return lines, re.findall(r"^print\(.*?\)\s+# (.*)$", program, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def printed():
+    return run(PROGRAMS[0])
+
+
+def test_what_is_said_of_topologies_is_printed():
+    lines, claimed = run(PROGRAMS[1])
+    assert len(PROGRAMS) == 2
+    assert len(lines) == 6
+    assert lines == claimed
 
 
 def test_the_program_prints_as_often_as_it_says(printed):

@@ -7,7 +7,6 @@ costs O(connections + units) and makes no dense array.
 
 from sparse_ref.topology.archive import load_topologies, save_topologies
 from sparse_ref.topology.changes import changed, generations
-from sparse_ref.topology.connectivity import Connectivity, connectivity, path_counts
 from sparse_ref.topology.degrees import correlation, in_degrees, out_degrees
 from sparse_ref.topology.downsizing import Survivors, survivors
 from sparse_ref.topology.empty import (
@@ -42,6 +41,7 @@ from sparse_ref.topology.random_graphs import (
     probabilities,
     uniform,
 )
+from sparse_ref.topology.reachability import Connectivity, connectivity, path_counts
 from sparse_ref.topology.spectra import MeanGap, Spectrum, imsg, spectrum
 from sparse_ref.topology.stability import weight_stability
 from sparse_ref.topology.x_net import expected_isolated, x_net
