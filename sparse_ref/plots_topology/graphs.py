@@ -113,6 +113,9 @@ def _draw(ax, net, lit, dot, fills=None):
 
 def _reached(net, start):
     """Of each layer, the units that stand on a path from input `start`."""
+    n_in = net[0].shape[1]
+    if not 0 <= start < n_in:
+        raise ValueError(f"bipartite: highlight must be an input, 0 ... {n_in - 1}, got {start}")
     found = [np.array([start])]
     for weight in net:
         rows = np.repeat(np.arange(weight.shape[0]), np.diff(weight.indptr))
