@@ -92,8 +92,8 @@ def _same_density(settings, context):
 
 
 def _densities(settings, context):
-    groups = {d: [] for d in settings.densities}
-    networks = []
+    groups: dict[float, list[list[int]]] = {d: [] for d in settings.densities}
+    networks: list[Snapshot] = []
     for seed, (density, _) in enumerate(product(settings.densities, range(ROOTS)), FIRST_SEED):
         groups[density].append(list(range(len(networks), len(networks) + CHILDREN + 1)))
         networks += _untrained(density, seed, settings, CHILDREN)

@@ -10,6 +10,7 @@ from sparse_ref.experiments.liu_2020 import published
 from sparse_ref.experiments.liu_2020.networks import (
     EVOLVES,
     accuracy,
+    begun,
     config,
     distances,
     family,
@@ -48,7 +49,7 @@ def run(context: Context) -> Report:
     jobs = _jobs(settings, images.name)
     outcomes = context.train(jobs, {"data": parts(images, settings.images)})
     ended = [outcome for outcome in outcomes if not outcome.failure]
-    at = {0: distances([outcome.job.start for outcome in ended], context)}
+    at = {0: distances([begun(outcome) for outcome in ended], context)}
     for epoch in settings.shown:
         at[epoch] = distances([outcome.snapshots[epoch] for outcome in ended], context)
     return _report(at, ended, settings, images.name)

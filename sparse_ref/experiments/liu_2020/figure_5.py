@@ -7,6 +7,7 @@ from sparse_ref import plots_topology
 from sparse_ref.experiments.evidence import PLAIN, Sample, ordered
 from sparse_ref.experiments.liu_2020.networks import (
     EVOLVES,
+    begun,
     config,
     distances,
     family,
@@ -43,8 +44,8 @@ def run(context: Context) -> Report:
     settings = SETTINGS[context.scale]
     images = context.images("fashion-mnist")
     outcomes = context.train(_jobs(settings, images.name), {"data": parts(images, settings.images)})
-    ended = sorted((o for o in outcomes if not o.failure), key=lambda o: o.config.model.density)
-    before = distances([outcome.job.start for outcome in ended], context)
+    ended = sorted((o for o in outcomes if not o.failure), key=_density)
+    before = distances([begun(outcome) for outcome in ended], context)
     after = distances([outcome.snapshots[settings.epochs] for outcome in ended], context)
     return _report(ended, before, after, settings, images.name)
 
@@ -66,7 +67,11 @@ def _jobs(settings: Settings, data: str) -> list[Job]:
     return jobs
 
 
-def _kinds(ended: list[Outcome], matrix, density):
+def _density(outcome: Outcome) -> float:
+    return outcome.config.model.density or 1.0
+
+
+def _kinds(ended, matrix, density):
     """Distances of networks of one root, and of networks of different roots."""
     roots = [
         [

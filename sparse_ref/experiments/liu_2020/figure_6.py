@@ -7,7 +7,14 @@ import numpy as np
 from sparse_ref import plots_topology
 from sparse_ref.experiments.evidence import PLAIN, Sample, between, ordered, percent
 from sparse_ref.experiments.liu_2020 import published
-from sparse_ref.experiments.liu_2020.networks import EVOLVES, config, distances, family, parts
+from sparse_ref.experiments.liu_2020.networks import (
+    EVOLVES,
+    begun,
+    config,
+    distances,
+    family,
+    parts,
+)
 from sparse_ref.experiments.recipe import Context, Report, Table
 from sparse_ref.experiments.sweep import Job
 
@@ -40,9 +47,9 @@ def run(context: Context) -> Report:
     jobs = _jobs(settings, images.name, context)
     outcomes = context.train(jobs, {"data": parts(images, settings.images)})
     ended = [outcome for outcome in outcomes if not outcome.failure]
-    before = distances([outcome.job.start for outcome in ended], context)
+    before = distances([begun(outcome) for outcome in ended], context)
     after = distances([outcome.snapshots[settings.epochs] for outcome in ended], context)
-    own = [distances([o.job.start, *o.snapshots.values()], context) for o in ended]
+    own = [distances([begun(o), *o.snapshots.values()], context) for o in ended]
     return _report(before, after, own, ended, settings, images.name)
 
 

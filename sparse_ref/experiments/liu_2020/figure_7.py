@@ -12,6 +12,7 @@ from sparse_ref.experiments.liu_2020.networks import (
     FIXED,
     SET,
     accuracies,
+    begun,
     config,
     family,
     parts,
@@ -97,7 +98,7 @@ def _again(ended: list[Outcome], settings: Settings) -> list[tuple[tuple[str, in
         whole = config(
             FIXED, [settings.hidden] * 2, DENSITY, settings.again, old.seed, old.data.name
         )
-        networks = {0: outcome.job.start} | dict(outcome.snapshots)
+        networks = {0: begun(outcome)} | dict(outcome.snapshots)
         for age, network in networks.items():
             starts = {ANEW: network.structure} | ({ON: network} if age else {})
             jobs += [

@@ -87,6 +87,13 @@ def family(settings: RunConfig, generations: int) -> list[Snapshot]:
     return [Snapshot(tuple(layers)) for layers in chain]
 
 
+def begun(outcome: Outcome) -> Snapshot:
+    """What a training of these figures started from."""
+    if outcome.job.start is None:
+        raise ValueError(f"liu_2020: {outcome.job.name} must have a start, got none")
+    return outcome.job.start
+
+
 def distances(networks: Sequence[Snapshot], context: Context) -> np.ndarray:
     """(n, n) NNSTD of the first layers, every pair once."""
 
