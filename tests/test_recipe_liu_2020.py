@@ -128,6 +128,9 @@ def test_networks_that_drift_apart_and_stay_equally_good_are_as_published():
     distances = [float(row[2]) for row in report.tables[0].rows]
     assert distances == sorted(distances)
     assert [row[0] for row in report.tables[1].rows][-1] == "all"
+    assert any(
+        note.endswith("in the first 10 epochs; the paper: gradually") for note in report.notes
+    )
 
 
 @pytest.mark.usefixtures("small")

@@ -43,8 +43,8 @@ def heat_maps(
     ValueError
         Labels or groups are not as many as there are networks.
     """
-    columns = min(len(panels), 4)
-    rows = -(-len(panels) // columns)
+    rows = -(-len(panels) // 4)
+    columns = -(-len(panels) // rows)  # filled evenly
     side = 4.6 if values or len(panels) == 1 else 3.4
     figure = Figure(figsize=(side * columns + 0.9, (side + 0.3) * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)

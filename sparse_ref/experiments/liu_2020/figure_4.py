@@ -84,7 +84,7 @@ def _report(at, ended, settings, data):
         tables=[_distances(at), _accuracies(names, tests, best)],
         claims=_claims(samples, tests),
         pictures={"figure_4.png": plots_topology.heat_maps(titles, labels=names)},
-        notes=_notes(settings, data),
+        notes=[*_notes(settings, data), *_pace(samples)],
         numbers={
             "epochs": {str(epoch): matrix.tolist() for epoch, matrix in at.items()},
             "test": list(tests),
@@ -131,6 +131,17 @@ def _claims(samples, tests):
             "" if tests else "no training ended",
         ),
     ]
+
+
+def _pace(samples):
+    """How much of the growth comes before the first epoch that is shown."""
+    means = [sample.mean for sample in samples.values()]
+    growth = means[-1] - means[0]
+    if not growth > 0:
+        return []
+    early = 100 * (means[1] - means[0]) / growth
+    first = list(samples)[1]
+    return [f"{early:.0f} % of the growth comes in the first {first} epochs; the paper: gradually"]
 
 
 def _notes(settings, data):
