@@ -172,7 +172,7 @@ def test_figure_6_draws_every_network_anew():
 
 @pytest.mark.usefixtures("small")
 def test_a_network_that_moves_to_a_distance_of_08_is_as_published():
-    report = figure_6.run(context("laptop", evolved(lambda epoch: 0.7 - 0.0006 * epoch)))
+    report = figure_6.run(context("laptop", evolved(lambda epoch: 0.7 - 0.0012 * epoch)))
     assert verdicts(report) == [True] * 4
     still = figure_6.run(context("laptop", evolved(lambda epoch: 0.99)))
     assert verdicts(still)[3] is False

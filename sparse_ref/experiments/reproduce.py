@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sparse_ref.experiments import liu_2020, output, parger_2022, set_tutorial
+from sparse_ref.experiments import alford_2018, liu_2020, output, parger_2022, set_tutorial
 from sparse_ref.experiments.config import ConfigError
 from sparse_ref.experiments.recipe import Context, Figure, Images, Part, Report, check_scale
 from sparse_ref.experiments.report import report_text
@@ -15,6 +15,7 @@ from sparse_ref.version import __version__
 
 # A recipe joins by its line here.
 RECIPES: dict[str, Mapping[str, Figure]] = {
+    "alford_2018": alford_2018.FIGURES,
     "liu_2020": liu_2020.FIGURES,
     "parger_2022": parger_2022.FIGURES,
     "set_tutorial": set_tutorial.FIGURES,

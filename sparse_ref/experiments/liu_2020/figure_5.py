@@ -34,7 +34,7 @@ class Settings:
 
 SETTINGS = {
     "smoke": Settings((0.02, 0.2), images=500, hidden=40, children=1, epochs=2),
-    "laptop": Settings((0.001, 0.006, 0.02, 0.05, 0.2), images=5_000, children=1, epochs=100),
+    "laptop": Settings((0.001, 0.006, 0.02, 0.05, 0.2), images=12_500, children=1, epochs=60),
     "paper": Settings((0.001, 0.006, 0.01, 0.02, 0.03, 0.05, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5)),
 }
 

@@ -35,7 +35,7 @@ class Settings:
 
 SETTINGS = {
     "smoke": Settings(500, hidden=40, networks=3, epochs=4, every=2),
-    "laptop": Settings(5_000),
+    "laptop": Settings(20_000, epochs=450, every=50),
     "paper": Settings(60_000),
 }
 

@@ -43,7 +43,7 @@ class Settings:
 
 SETTINGS = {
     "smoke": Settings(500, hidden=40, trials=2, epochs=2, every=1, again=1),
-    "laptop": Settings(5_000, trials=5, epochs=300, every=75, again=100),
+    "laptop": Settings(20_000, trials=3, epochs=300, every=75, again=100),
     "paper": Settings(60_000),
 }
 

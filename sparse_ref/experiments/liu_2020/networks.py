@@ -15,16 +15,32 @@ from sparse_ref.experiments.sweep import Outcome
 SET, FIX, DENSE = "SET-MLP", "Fix-MLP", "dense"
 DATA_SEED = 2020  # of the choice of images and of those held out; the same for every training
 HELD_OUT = 0.2
+LEAST_STD = 1e-4  # keeps a pixel that never changes at 0, as in SET's programs
 CHANGED = 0.01  # of the connections, from one generation to the next
-EVOLVES = {"name": "set", "options": {"drop_fraction": 0.2, "grow_std": 0.0}, "until": 1.0}
+EVOLVES = {
+    "name": "set",
+    "convention": "set-keras",
+    "options": {"drop_fraction": 0.2},
+    "until": 1.0,
+}
 FIXED = {"name": "static", "until": 1.0}
 
 
 def parts(images: Images, n: int) -> Data:
-    """`n` training images, a fifth of them held out, and all test images."""
+    """`n` training images, a fifth of them held out, and all test images, standardised.
+
+    Every pixel has mean 0 and standard deviation about 1 over the images that are trained on.
+    """
     choice, split = np.random.default_rng(DATA_SEED).spawn(2)
-    part = drawn(images.train, n, choice)
-    return Data(*parted(part, HELD_OUT, split), images.test)
+    train, validation = parted(drawn(images.train, n, choice), HELD_OUT, split)
+    flat = train[0].reshape(len(train[0]), -1)
+    mean, scale = flat.mean(axis=0), flat.std(axis=0) + LEAST_STD
+
+    def standardised(part):
+        x, y = part
+        return (x.reshape(len(x), -1) - mean) / scale, y
+
+    return Data(*map(standardised, (train, validation, images.test)))
 
 
 def config(
@@ -45,8 +61,8 @@ def config(
                 "distribution": "er",
                 "dense": [-1],
                 "activation": "srelu",
-                "initialisation": "kaiming_uniform",
-                "fan": "layer",
+                "initialisation": "glorot_uniform",
+                "fan": "shape",
             },
             "method": method,
             "optimizer": {
