@@ -94,7 +94,8 @@ def mlp(
     if structure is None:
         plans = _counts(shapes, _given(density), distribution, kept_dense, draw)
     else:
-        plans = _patterns(shapes, structure, density, kept_dense)
+        _refuse_beside_structure(density=density, distribution=distribution, draw=draw)
+        plans = _patterns(shapes, structure, kept_dense)
     layers: list[Layer] = []
     for k, (shape, plan, stream) in enumerate(
         zip(shapes, plans, _streams(rng, len(shapes)), strict=True)
@@ -182,10 +183,16 @@ def _given(density):
     return density
 
 
-def _patterns(shapes, structure, density, dense):
+def _refuse_beside_structure(**given):
+    """What says which connections there are must be left out where they are given."""
+    for option, left_out in (("density", NOT_GIVEN), ("distribution", "erk"), ("draw", "exact")):
+        value = given[option]
+        if value is not left_out and not (isinstance(value, str) and value == left_out):
+            raise ValueError(f"mlp: {option} must be left out beside structure, got {value!r}")
+
+
+def _patterns(shapes, structure, dense):
     """Connections per layer as they were given; None where the layer is dense."""
-    if density is not NOT_GIVEN:
-        raise ValueError(f"mlp: structure settles the density, which must be left out: {density}")
     sparse = [k for k in range(len(shapes)) if k not in dense]
     layers = layers_of(structure, "mlp: structure")
     if len(layers) != len(sparse):

@@ -76,9 +76,7 @@ class Network:
         Those of sparse layers are the weights themselves; a dense layer has every connection.
         """
         return tuple(
-            layer.weight
-            if isinstance(layer, Linear)
-            else csr.from_dense(layer.weight, np.ones(layer.weight.shape, bool))
+            layer.weight if isinstance(layer, Linear) else _complete(layer.weight)
             for layer in self.weighted
         )
 

@@ -433,7 +433,9 @@ def test_a_structure_that_does_not_fit_is_refused():
         mlp([3, 2, 2], structure=STRUCTURE[:1], rng=rng)
     with pytest.raises(ValueError, match=r"structure of layer 1 must have shape \(4, 2\), got \("):
         mlp([3, 2, 4], structure=STRUCTURE, rng=rng)
-    with pytest.raises(ValueError, match=r"^mlp: structure settles the density, which must be"):
-        mlp([3, 2, 2], structure=STRUCTURE, density=0.1, rng=rng)
+    for beside in ({"density": 0.1}, {"distribution": "uniform"}, {"draw": "bernoulli"}):
+        (option,) = beside
+        with pytest.raises(ValueError, match=f"^mlp: {option} must be left out beside structure, "):
+            mlp([3, 2, 2], structure=STRUCTURE, rng=rng, **beside)
     with pytest.raises(TypeError, match=r"^mlp: density must be given \(None for a dense netw"):
         mlp([3, 2, 2], rng=rng)

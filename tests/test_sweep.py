@@ -10,6 +10,7 @@ import pytest
 from sparse_ref import csr
 from sparse_ref.experiments.config import parse
 from sparse_ref.experiments.runner import Data, beginning, run
+from sparse_ref.experiments.snapshot import put, taken
 from sparse_ref.experiments.sweep import Job, Outcome, cores, sweep, train
 
 SETTINGS = {
@@ -121,6 +122,18 @@ def test_a_structure_alone_draws_its_values_anew():
         np.testing.assert_array_equal(values[0], values[1])
         assert not np.any(values[0] == values[2])
         assert not np.any(values[0] == weight.data)
+
+
+def test_a_snapshot_of_another_network_is_refused_and_nothing_written():
+    net, _ = beginning(job().config)
+    before = net.sparse_layers[0].weight.data.copy()
+    other, _ = beginning(job(6).config)
+    with pytest.raises(ValueError, match=r"^put: the network must have the snapshot's connection"):
+        put(net, taken(other))
+    whole = taken(net)
+    with pytest.raises(ValueError, match=r"^put: parameters must have the shapes \[\(9,\)\], got"):
+        put(net, whole._replace(others=whole.others[:1]))
+    np.testing.assert_array_equal(net.sparse_layers[0].weight.data, before)
 
 
 def test_densities_of_every_layer_over_time():

@@ -14,7 +14,7 @@ from sparse_ref import csr, selection
 from sparse_ref.topology import imsg, spectra, spectrum
 from sparse_ref.topology.patterns import of_ones
 
-ROUNDING = 1e-10  # of sums of n ≤ 10^4 terms, and of an iteration that ends at 1e-12
+ROUNDING = 1e-10  # of sums of n ≤ 10^4 terms, and of an iteration to 1e-9, whose error is squared
 PRINTED = 5e-7  # six places
 
 
@@ -234,6 +234,26 @@ def test_large_layers_of_radix_nets(place):
     angle = math.pi / n
     expected = math.sin(10 * angle) / math.sin(angle) if place == 1 else 10
     assert found.sigma_2 == pytest.approx(expected, abs=1e-12)
+
+
+def permuted(n, times, seed):
+    """A sum of permutation matrices: regular, and no row follows from the one before."""
+    rng = np.random.default_rng(seed)
+    return sum(np.eye(n)[rng.permutation(n)] for _ in range(times)) > 0
+
+
+def test_of_a_large_regular_part_that_is_not_cyclic():
+    present = permuted(700, 4, 29)
+    expected = np.linalg.svd(present.astype(float), compute_uv=False)[:2]
+    assert spectrum(present)[:2] == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_a_part_that_mixes_too_slowly_is_decomposed_where_it_is_small(monkeypatch):
+    monkeypatch.setattr(spectra, "RESTARTS", 1)
+    chain = cyclic(600, [0, 1])
+    chain[0, 1] = 0  # a path of 1,200 units
+    expected = np.linalg.svd(chain.astype(float), compute_uv=False)[:2]
+    assert spectrum(chain)[:2] == pytest.approx(expected, abs=ROUNDING)
 
 
 def test_what_is_refused(monkeypatch):

@@ -104,7 +104,8 @@ class ModelConfig(_Part):
         """
         settings = self.model_dump()
         if structure is not None:
-            settings = {k: v for k, v in settings.items() if k not in ("density", "distribution")}
+            settled = ("density", "distribution", "draw")
+            settings = {name: value for name, value in settings.items() if name not in settled}
         return mlp(rng=rng, structure=structure, **settings)
 
 

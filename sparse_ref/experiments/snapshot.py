@@ -42,14 +42,31 @@ def taken(net: Network) -> Snapshot:
 
 
 def put(net: Network, snapshot: Snapshot) -> None:
-    """Give `net`, whose sparse layers have the snapshot's patterns, its values too."""
+    """Give `net`, whose sparse layers have the snapshot's patterns, its values too.
+
+    Raises
+    ------
+    ValueError
+        The network has other connections or other parameters. Nothing has changed then.
+    """
     if snapshot.others is None:
         return
+    _check_fit(net, snapshot)
     for layer, weight in zip(net.sparse_layers, snapshot.weights, strict=True):
         layer.weight.data[:] = weight.data
     loose = [p.value for p in net.parameters() if not p.slots]
     for value, kept in zip(loose, snapshot.others, strict=True):
         value[:] = kept
+
+
+def _check_fit(net, snapshot):
+    places = [csr.flat(layer.weight).tolist() for layer in net.sparse_layers]
+    if places != [csr.flat(weight).tolist() for weight in snapshot.weights]:
+        raise ValueError("put: the network must have the snapshot's connections, got others")
+    shapes = [p.value.shape for p in net.parameters() if not p.slots]
+    kept = [value.shape for value in snapshot.others]
+    if shapes != kept:
+        raise ValueError(f"put: parameters must have the shapes {kept}, got {shapes}")
 
 
 def _copied(weight):

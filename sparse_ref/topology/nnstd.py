@@ -38,7 +38,7 @@ from sparse_ref.topology.patterns import Topology, alike, chained, pattern_of
 
 OUTPUTS = ("assign", "labeled")
 TIE_BREAKS = ("solver", "identity")
-PREFERENCE = 1e-10  # for unit i to answer to unit i; fractions are compared, so it decides ties
+PREFERENCE = 1e-10  # for unit i to answer to unit i: decides ties, and what is nearly one
 
 
 class Comparison(NamedTuple):
@@ -96,7 +96,8 @@ def nnstd(
     tie_break : str
         Among equally good assignments, ``solver``: the one that SciPy's solver finds.
         ``identity``: as many units as possible answer to the unit of their own number, which does
-        not depend on the solver.
+        not depend on the solver. A pair of its own number counts as 1e-10 nearer than it is, so in
+        layers of very many inputs an assignment that is worse by less than that may be preferred.
 
     Raises
     ------
