@@ -686,6 +686,16 @@ def test_srelu_at_its_kinks_takes_the_outer_piece():
     assert slope.ravel().tolist() == [0.2, 0.3]
 
 
+def test_srelu_without_a_middle_counts_its_one_kink_once():
+    layer = SReLU(*(np.array([p]) for p in (-0.5, 0.2, 0.0, 0.3)))
+    x = np.full((1, 1, 8), -0.5)
+    delta, grad = layer.forward(x)[1](np.ones_like(x))
+    assert delta.ravel().tolist() == [0.3] * 8  # the right piece
+    # Moving the only threshold: 8 (1 - 0.3) from the right piece, nothing from the left one.
+    np.testing.assert_allclose(grad.left_threshold, [5.6], **srelu_close)
+    assert (grad.left_slope.tolist(), grad.right_slope.tolist()) == ([0], [0])
+
+
 def test_srelu_has_parameters_of_its_own_for_each_unit():
     layer, x = srelu(), tiles.unpack(random_tiles(), N)
     parameters = list(layer.parameters().values())

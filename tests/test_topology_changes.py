@@ -86,5 +86,6 @@ def test_changes_that_cannot_be_made():
         changed(layers, 1.5, generator())
     with pytest.raises(ValueError, match="layer 0 has 14 empty places, too few for 17 conn"):
         changed(layers, 0.5, generator())
-    with pytest.raises(ValueError, match="generations: n must be >= 0, got -1"):
-        generations(layers, -1, 0.1, generator())
+    for n in (-1, 1.5):
+        with pytest.raises(ValueError, match=f"n must be a whole number >= 0, got {n}$"):
+            generations(layers, n, 0.1, generator())

@@ -105,11 +105,25 @@ def test_transposing_swaps_neurons_and_inputs():
 
 
 @pytest.mark.parametrize("function", [empty_neurons, empty_inputs])
-def test_a_dense_array_is_refused(function):
+def test_a_mask_is_taken_and_another_format_refused(function):
+    assert function(M2).tolist() == function(pattern(M2)).tolist()
     with pytest.raises(TypeError, match=f"{function.__name__}: weight must be a two-dimensional"):
-        function(np.eye(3))
+        function(pattern(M2).tocsc())
 
 
 def test_no_weight_at_all_is_refused():
-    with pytest.raises(ValueError, match="emptiness: weights must hold at least one weight"):
+    with pytest.raises(
+        ValueError, match="^emptiness: a topology must have at least one layer, got none$"
+    ):
         emptiness([])
+
+
+def test_a_single_weight_is_a_network_of_one_layer():
+    assert emptiness(LAYERS[0]) == emptiness(LAYERS[:1])
+    assert downsized_parameters(LAYERS[0]) == 9
+
+
+def test_of_no_units_there_are_no_fractions():
+    found = emptiness(pattern(np.ones((0, 0))))
+    assert np.isnan(found[:2]).all()
+    assert (found.parameters, np.isnan(found.share)) == (0, True)

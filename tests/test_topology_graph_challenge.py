@@ -203,3 +203,9 @@ def test_examples_that_do_not_fit():
         infer([layer([[1.0]]), layer([[1.0, 2.0]])], np.zeros((1, 1)), 0)
     with pytest.raises(ValueError, match=r"categories: y must be \(n, n_out\), got shape \(3,\)"):
         categories(np.zeros(3))
+
+
+@pytest.mark.parametrize("ceiling", [-1.0, np.nan])
+def test_a_ceiling_below_zero_is_refused(ceiling):
+    with pytest.raises(ValueError, match=r"^infer: ceiling must be at least 0, got "):
+        infer([np.ones((2, 2))], np.ones((1, 2)), 0.0, ceiling=ceiling)

@@ -3,13 +3,14 @@
 from fractions import Fraction
 
 import naive
+import numba
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sparse_ref import csr, models
-from sparse_ref.topology import layer_distance, nnstd, normalized_edit_distances
+from sparse_ref.topology import iou, layer_distance, nnstd, normalized_edit_distances
 from sparse_ref.topology.patterns import of_ones
 
 # Sums of n numbers below 1, added in two orders, differ by some n units in their last place.
@@ -301,3 +302,31 @@ def test_what_is_refused():
         layer_distance(one, one, pattern="x")
     with pytest.raises(ValueError, match=r"^layer_distance: a weight must have two dimensions"):
         layer_distance(np.ones(3), np.ones(3))
+
+
+def test_a_preference_for_ones_own_number_decides_ties_only():
+    n = 20_000  # the second best assignment is worse by 1e-4
+    long, short = np.ones(n, bool), np.arange(n) < n - 1
+    first, second = np.stack([long, short]), np.stack([short, long])
+    found = nnstd(first, second, tie_break="identity")
+    assert (found.assignments[0].tolist(), found.distance) == ([1, 0], 0.0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bits_do_not_depend_on_the_number_of_threads(threads):
+    rng, before = np.random.default_rng(37), numba.get_num_threads()
+    first, second = (rng.random((40, 90)) < 0.2 for _ in range(2))
+    expected = naive_matrix(first, second)
+    try:
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        assert normalized_edit_distances(first, second).tolist() == expected
+        assert iou(first, second) == np.sum(first & second) / np.sum(first | second)
+    finally:
+        numba.set_num_threads(before)
+
+
+def naive_matrix(first, second):
+    """Of every two units: one minus intersection over union, as one division."""
+    return [
+        [(np.sum(a | b) - np.sum(a & b)) / max(1, np.sum(a | b)) for b in second] for a in first
+    ]

@@ -243,34 +243,49 @@ def test_set_python_takes_whole_epsilons():
 
 
 @pytest.mark.parametrize("epsilon", [-1, math.nan, math.inf])
-def test_epsilon_is_finite_and_not_negative(epsilon):
-    for sampler in ("exact", "bernoulli"):
-        with pytest.raises(ValueError, match="epsilon must be finite and >= 0"):
-            erdos_renyi([(4, 5)], generator(), epsilon=epsilon, sampler=sampler)
+@pytest.mark.parametrize("sampler", ["exact", "bernoulli", "set_python"])
+def test_epsilon_is_finite_and_not_negative(epsilon, sampler):
+    with pytest.raises(ValueError, match=r"^erdos_renyi: epsilon must be finite and >= 0, got "):
+        erdos_renyi([(4, 5)], generator(), epsilon=epsilon, sampler=sampler)
+    with pytest.raises(ValueError, match=r"^probabilities: epsilon must be finite and >= 0, got "):
+        probabilities([(4, 5)], epsilon)
 
 
-def test_epsilon_of_draws_is_not_negative():
-    with pytest.raises(ValueError, match="n_draws must be finite and >= 0, got -9"):
-        erdos_renyi([(4, 5)], generator(), epsilon=-1, sampler="set_python")
+EVERY = {
+    "erdos_renyi": lambda shapes, density, rng: erdos_renyi(shapes, rng, density=density),
+    "epsilon_for": lambda shapes, density, rng: epsilon_for(shapes, density),
+    "uniform": uniform,
+    "bernoulli": bernoulli,
+}
+every = pytest.mark.parametrize("name", EVERY)
 
 
+@every
 @pytest.mark.parametrize("density", [-0.1, 1.1, math.nan])
-def test_density_is_a_fraction(density):
-    with pytest.raises(ValueError, match=r"epsilon_for: density must be in \[0, 1\], got"):
-        erdos_renyi([(4, 5)], generator(), density=density, sampler="itop")
-    with pytest.raises(ValueError, match=r"must be in \[0, 1\], got"):
-        uniform([(4, 5)], density, generator())
-    with pytest.raises(ValueError, match=r"must be in \[0, 1\], got"):
-        bernoulli([(4, 5)], density, generator())
+def test_density_is_a_fraction(name, density):
+    with pytest.raises(ValueError, match=rf"^{name}: density must be in \[0, 1\], got {density}$"):
+        EVERY[name]([(4, 5)], density, generator())
 
 
+@every
 @pytest.mark.parametrize("shape", [(5,), (5, 0), (0, 3)])
-def test_shapes_that_are_none(shape):
-    for function in (
-        lambda: epsilon_for([shape], 0.1),
-        lambda: probabilities([shape], 2),
-        lambda: erdos_renyi([shape], generator(), epsilon=2, sampler="set_python"),
-        lambda: bernoulli([shape], 0.1, generator()),
-    ):
-        with pytest.raises(ValueError, match="a shape must have two or more dimensions, all pos"):
-            function()
+def test_shapes_that_are_none(name, shape):
+    with pytest.raises(ValueError, match=rf"^{name}: a shape must have two or more dimensions, a"):
+        EVERY[name]([(4, 5), shape], 0.1, generator())
+
+
+@every
+def test_no_layer_at_all_is_refused(name):
+    with pytest.raises(ValueError, match=rf"^{name}: shapes must name at least one layer, got no"):
+        EVERY[name]([], 0.1, generator())
+
+
+@pytest.mark.parametrize("name", ["erdos_renyi", "uniform", "bernoulli"])
+def test_a_seed_is_no_generator(name):
+    with pytest.raises(TypeError, match=rf"^{name}: rng must be a numpy.random.Generator, got in"):
+        EVERY[name]([(4, 5)], 0.1, 5)
+
+
+@pytest.mark.parametrize("shapes", [[(2, 2)], [(300, 784)], [(784, 784)] * 3 + [(10, 784)]])
+def test_everything_is_complete_at_density_1(shapes):
+    assert epsilon_for(shapes, 1.0).densities == pytest.approx([1.0] * len(shapes), abs=1e-15)

@@ -1,8 +1,11 @@
-"""What the pattern of a network's connections says: measures that look at no weight's value.
+"""Where a network's connections are: topologies made, compared and measured.
 
 A weight is a CSR array ``(n_out, n_in)``: rows are the units a layer feeds, columns the units it
-reads. A stored 0.0 is a connection. Every measure but `nnstd`, which pairs the units of two layers,
-costs O(connections + units) and makes no dense array.
+reads. A stored 0.0 is a connection, and apart from `weight_stability` and `infer` nothing looks at
+a weight's value (``pattern="nonzero"`` only at whether it is 0). Measures cost O(connections +
+units), and nothing here is as large as a dense layer, but for these: `nnstd` pairs all units of two
+layers; `connectivity` and `path_counts` look at pairs of inputs and outputs; `spectrum` iterates,
+and each says at what cost.
 """
 
 from sparse_ref.topology.archive import load_topologies, save_topologies

@@ -62,10 +62,10 @@ def generations(
 
     Returns
     -------
-    List of n + 1 topologies, the root first
+    List of n + 1 topologies, the root first: the arrays that were given, not a copy
     """
-    if n < 0:
-        raise ValueError(f"generations: n must be >= 0, got {n}")
+    if not isinstance(n, int | np.integer) or n < 0:
+        raise ValueError(f"generations: n must be a whole number >= 0, got {n}")
     family = [layers_of(network, "generations")]
     for stream in rng.spawn(n):
         family.append(changed(family[-1], fraction, stream))

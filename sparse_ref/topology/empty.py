@@ -15,13 +15,12 @@ Departures
 * A stored 0.0 is a connection; the paper counts "not a single weight".
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from sparse_ref import csr
+from sparse_ref.topology.patterns import Topology, layers_of, pattern_of
 
 
 class Emptiness(NamedTuple):
@@ -43,53 +42,73 @@ class Emptiness(NamedTuple):
     share: float
 
 
-def empty_neurons(weight: csr_array) -> np.ndarray:
+def empty_neurons(weight: Any) -> np.ndarray:
     """``(n_out,)`` bool: units that no connection enters, the empty rows.
+
+    Parameters
+    ----------
+    weight : (n_out, n_in) csr_array or ndarray
+        Of a convolution, ``(C_out, C_in / groups * kh * kw)``, rows are filters, but columns are
+        taps and not channels.
 
     Examples
     --------
-    >>> weight = csr.from_positions((2, 3), np.array([0, 2]), np.zeros(2))
+    >>> weight = np.array([[1, 0, 1], [0, 0, 0]])
     >>> empty_neurons(weight), empty_inputs(weight)
     (array([False,  True]), array([False,  True, False]))
     """
-    return np.diff(csr.check(weight, "empty_neurons").indptr) == 0
+    return np.diff(pattern_of(weight, "empty_neurons").indptr) == 0
 
 
-def empty_inputs(weight: csr_array) -> np.ndarray:
+def empty_inputs(weight: Any) -> np.ndarray:
     """``(n_in,)`` bool: units that no connection leaves, the empty columns."""
-    indices = csr.check(weight, "empty_inputs").indices
-    return np.bincount(indices, minlength=weight.shape[1]) == 0
+    weight = pattern_of(weight, "empty_inputs")
+    return np.bincount(weight.indices, minlength=weight.shape[1]) == 0
 
 
-def downsized_parameters(weights: Sequence[csr_array]) -> int:
+def downsized_parameters(weights: Topology) -> int:
     """Params*: positions that are left when empty rows and columns are taken out of every weight.
 
     Examples
     --------
     Half of the neurons and half of the inputs empty leave a quarter (section 5.1).
 
-    >>> weight = csr.from_positions((4, 6), np.array([0, 2, 4, 6, 8, 10]), np.zeros(6))
+    >>> weight = np.zeros((4, 6))
+    >>> weight[:2, ::2] = 1
     >>> downsized_parameters([weight]), 4 * 6
     (6, 24)
     """
-    sizes = (np.sum(~empty_neurons(w)) * np.sum(~empty_inputs(w)) for w in weights)
+    layers = layers_of(weights, "downsized_parameters")
+    sizes = (np.sum(~empty_neurons(w)) * np.sum(~empty_inputs(w)) for w in layers)
     return sum(map(int, sizes))
 
 
-def emptiness(weights: Sequence[csr_array]) -> Emptiness:
+def emptiness(weights: Topology) -> Emptiness:
     """A network's line of table 4.
 
     Parameters
     ----------
-    weights : sequence of (n_out, n_in) csr_array
-        At least one, such as the weights of ``net.sparse_layers``.
+    weights : topology
+        See `sparse_ref.topology.patterns`; such as the weights of ``net.sparse_layers``. (Those of
+        a `Network` include its dense layers.)
+
+    Returns
+    -------
+    Emptiness
+        nan where there are no units to take a fraction of.
     """
-    if not weights:
-        raise ValueError("emptiness: weights must hold at least one weight, got none")
+    weights = layers_of(weights, "emptiness")
     parameters = downsized_parameters(weights)
+    positions = sum(w.shape[0] * w.shape[1] for w in weights)
     return Emptiness(
-        float(np.mean(np.concatenate([empty_neurons(w) for w in weights]))),
-        float(np.mean(np.concatenate([empty_inputs(w) for w in weights]))),
+        _fraction(sum(int(empty_neurons(w).sum()) for w in weights), weights, 0),
+        _fraction(sum(int(empty_inputs(w).sum()) for w in weights), weights, 1),
         parameters,
-        parameters / sum(w.shape[0] * w.shape[1] for w in weights),
+        parameters / positions if positions else math.nan,
     )
+
+
+def _fraction(empty, weights, axis):
+    """Of all rows (axis 0) or columns."""
+    units = sum(w.shape[axis] for w in weights)
+    return empty / units if units else math.nan

@@ -88,7 +88,7 @@ def infer(
         One example a row.
     bias : float, or one for each layer
         `BIAS` in the challenge.
-    ceiling : float
+    ceiling : float >= 0
 
     Returns
     -------
@@ -98,6 +98,8 @@ def infer(
     """
     weights = chained(layers, "infer")
     biases = _biases(bias, len(weights))
+    if not ceiling >= 0:
+        raise ValueError(f"infer: ceiling must be at least 0, got {ceiling}")
     if x.ndim != 2 or x.shape[1] != weights[0].shape[1]:
         raise ValueError(
             f"infer: x must be (n, {weights[0].shape[1]}), the inputs of the first layer, "

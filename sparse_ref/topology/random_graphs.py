@@ -89,6 +89,7 @@ def erdos_renyi(
     [35680, 10000]
     """
     given = _given(sampler, epsilon, density)
+    _check("erdos_renyi", shapes, rng, epsilon=epsilon, density=density)
     if sampler == "exact":
         return _exactly(shapes, _expected_counts(shapes, epsilon, density), rng)
     if sampler == "itop":
@@ -111,8 +112,7 @@ def probabilities(shapes: Shapes, epsilon: float) -> tuple[float, ...]:
     >>> probabilities([(784, 784), (100, 300), (10, 100)], 11)
     (0.02806122448979592, 0.14666666666666667, 1.0)
     """
-    if not (math.isfinite(epsilon) and epsilon >= 0):
-        raise ValueError(f"probabilities: epsilon must be finite and >= 0, got {epsilon}")
+    _check("probabilities", shapes, epsilon=epsilon)
     matrices = [_matrix(shape) for shape in shapes]
     return tuple(min(epsilon * (o + i) / (o * i), 1.0) for o, i in matrices)
 
@@ -133,7 +133,8 @@ def epsilon_for(shapes: Shapes, density: float) -> ErdosRenyi:
     Returns
     -------
     ErdosRenyi
-        ε (0 if all layers are complete) and the densities of the layers.
+        ε and the densities of the layers. Where all are complete there is no ε to be told apart:
+        it is the least that makes the last of them so, or 0 if rounding left none to solve for.
 
     Examples
     --------
@@ -141,8 +142,7 @@ def epsilon_for(shapes: Shapes, density: float) -> ErdosRenyi:
     >>> round(epsilon, 7), [round(d, 7) for d in densities]
     (17.2641509, [0.0795678, 0.2301887, 1.0])
     """
-    if not 0 <= density <= 1:
-        raise ValueError(f"epsilon_for: density must be in [0, 1], got {density}")
+    _check("epsilon_for", shapes, density=density)
     sizes = [math.prod(_matrix(shape)) for shape in shapes]
     ratios = [sum(shape) / size for shape, size in zip(shapes, sizes, strict=True)]
     full: set[int] = set()
@@ -176,6 +176,7 @@ def uniform(shapes: Shapes, density: float, rng: np.random.Generator) -> Layers:
     >>> [w.nnz for w in uniform([(300, 784), (100, 300)], 0.1, np.random.default_rng(7))]
     [23520, 3000]
     """
+    _check("uniform", shapes, rng, density=density)
     each = dict.fromkeys(range(len(shapes)), density)
     return _exactly(shapes, allocation.uniform(shapes, density, custom=each), rng)
 
@@ -186,6 +187,7 @@ def bernoulli(shapes: Shapes, density: float, rng: np.random.Generator) -> Layer
     The random nets of Alford et al. 2018, section II.B. Arguments and result as for `uniform`; the
     number of connections varies, and no coin is thrown for the positions that stay empty.
     """
+    _check("bernoulli", shapes, rng, density=density)
     return _coins(shapes, [density] * len(shapes), rng)
 
 
@@ -221,11 +223,24 @@ def _draws(shape, epsilon):
 
 def _matrix(shape: Shape) -> tuple[int, int]:
     """The shape a weight is stored in."""
-    if len(shape) < 2 or min(shape) < 1:
-        raise ValueError(
-            f"random_graphs: a shape must have two or more dimensions, all positive, got {shape}"
-        )
     return shape[0], math.prod(shape[1:])
+
+
+def _check(who, shapes, rng=None, *, epsilon=None, density=None):
+    """Refuse what is no list of shapes, no generator, or out of range; None is not looked at."""
+    if not len(shapes):
+        raise ValueError(f"{who}: shapes must name at least one layer, got none")
+    for shape in shapes:
+        if len(shape) < 2 or min(shape) < 1:
+            raise ValueError(
+                f"{who}: a shape must have two or more dimensions, all positive, got {shape}"
+            )
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise TypeError(f"{who}: rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    if epsilon is not None and not (math.isfinite(epsilon) and epsilon >= 0):
+        raise ValueError(f"{who}: epsilon must be finite and >= 0, got {epsilon}")
+    if density is not None and not 0 <= density <= 1:
+        raise ValueError(f"{who}: density must be in [0, 1], got {density}")
 
 
 def _given(sampler, epsilon, density):
