@@ -10,10 +10,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-# What reading a damaged or foreign file can raise, NumPy's and zipfile's together.
+# What reading a damaged or foreign file can raise, NumPy's and zipfile's together: an entry can
+# say that it is encrypted, or so long that no memory holds it.
 DAMAGE = (
     *(ValueError, LookupError, TypeError, OSError, EOFError, NotImplementedError),
-    *(BadZipFile, zlib.error),
+    *(RuntimeError, OverflowError, MemoryError, BadZipFile, zlib.error),
 )
 
 

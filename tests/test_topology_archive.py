@@ -140,6 +140,18 @@ def test_what_does_not_change_is_held_once():
     assert packed.nbytes == 4 + 4 + 2 + 4  # compared with the record before only
 
 
+def test_layers_of_another_shape_are_others_even_with_the_same_gaps():
+    packed = PackedTopologies()
+    packed.add(0, [WEIGHT])
+    packed.add(1, [of_ones((2, 6), csr.flat(WEIGHT))])
+    packed.add(2, [WEIGHT, WEIGHT])
+    assert [[layer.shape for layer in packed[k]] for k in range(3)] == [
+        [(3, 4)],
+        [(2, 6)],
+        [(3, 4), (3, 4)],
+    ]
+
+
 def test_packed_topologies_are_saved_as_they_are(tmp_path, monkeypatch):
     packed = PackedTopologies()
     packed.add(2, [WEIGHT])
@@ -169,9 +181,18 @@ def refused(tmp_path, words, **changes):
     ("words", "changes"),
     [
         ("its format is 'something'", {"format": "something"}),
+        ("its shapes are not all integers", {"shapes": [[3.0, 4]]}),
+        ("its shapes are not all integers", {"shapes": [["3", 4]]}),
+        ("its connections are not all integers", {"connections": [[4.9]]}),
+        ("", {"connections": [[10**30]]}),
+        ("", {"shapes": [[10**13, 10]]}),
         ("it is of version 2, known is 1", {"version": 2}),
-        ("it says 5 connections and holds 4", {"connections": [[5]]}),
-        ("it says 3 connections and holds 4", {"connections": [[3]]}),
+        (r"it says .5. connections and holds 4", {"connections": [[5]]}),
+        (r"it says .3. connections and holds 4", {"connections": [[3]]}),
+        (
+            r"it says .5, -1. connections and holds 4",
+            {"epochs": [3, 4], "connections": [[5], [-1]]},
+        ),
         ("cannot reshape", {"connections": [[4], [4]]}),
         ("'layer_1'", {"shapes": [[3, 4], [3, 4]], "connections": [[4, 4]]}),
         ("from_positions: positions must be in", {"shapes": [[3, 3]]}),

@@ -113,7 +113,7 @@ def test_a_mask_is_taken_and_another_format_refused(function):
 
 def test_no_weight_at_all_is_refused():
     with pytest.raises(
-        ValueError, match="^emptiness: a topology must have at least one layer, got none$"
+        ValueError, match=r"^emptiness: a topology must have at least one layer, got none$"
     ):
         emptiness([])
 

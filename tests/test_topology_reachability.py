@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_topology_paths import LAYERS, networks
 
 from sparse_ref import csr, selection
-from sparse_ref.topology import connectivity, path_counts
+from sparse_ref.topology import connectivity, path_counts, reachability
 from sparse_ref.topology.patterns import of_ones
 
 
@@ -117,6 +117,34 @@ def test_one_pair_less_is_found_behind_saturated_layers():
     assert connectivity([first, middle, last]).pairs == 599 * 599
 
 
+def test_one_bit_less_is_not_saturated():
+    """Unit 2 is not reached by input 5; 234 of the outputs read unit 2 only."""
+    first, last = np.ones((3, 600), bool), np.eye(3, dtype=bool)[np.arange(700) % 3]
+    first[2, 5] = False
+    assert connectivity([first, last]).pairs == 600 * 700 - np.sum(np.arange(700) % 3 == 2)
+
+
+def test_work_is_spared_where_it_can_be(monkeypatch):
+    """Inputs or outputs are followed, whichever are fewer, and only until all have reached all."""
+    calls = []
+
+    def counted(name):
+        kernel = getattr(reachability, name)
+        return lambda *arguments: calls.append(name) or kernel(*arguments)
+
+    for name in ("_mark", "_unite"):
+        monkeypatch.setattr(reachability, name, counted(name))
+    layers = [np.ones((40, 2_000)), *[np.ones((40, 40))] * 5, np.ones((30, 40))]
+    layers[-1][3] = 0  # an output that nothing reaches
+    for ways in (layers, [layer.T for layer in reversed(layers)]):
+        assert connectivity(ways).pairs == 2_000 * 29
+        assert calls == ["_mark"]
+        calls.clear()
+    thin = [np.eye(600), np.ones((600, 600)), np.eye(600)]
+    assert connectivity(thin).connected
+    assert calls == ["_mark", "_unite"] * 2  # two blocks; the last layer is not looked at
+
+
 def test_a_difference_in_the_last_block_of_counts_is_found():
     layers = [np.ones((3, 130)), np.ones((140, 3))]
     assert connectivity(layers)[3:] == (True, 3)
@@ -152,3 +180,15 @@ def test_any_number_of_threads_gives_the_same():
         assert connectivity(layers) == found
     finally:
         numba.set_num_threads(before)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_pairs_that_differ_are_no_secret_beside_pairs_that_overflow(order):
+    """70 inputs: one path from most, two from input 1, 2^60 and more from input 69."""
+    first, middle = np.zeros((66, 70)), np.zeros((66, 66))
+    first[0] = first[1, 1] = 1
+    first[2:, 69] = 1
+    middle[0, 0] = middle[1, 1] = 1
+    middle[2:, 2:] = 1
+    layers = [first[:, ::order], *[middle] * 10, np.ones((80, 66))]
+    assert connectivity(layers) == (5600, 1.0, True, False, None)

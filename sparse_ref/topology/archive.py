@@ -180,7 +180,9 @@ def _numbers(planes):
 
 def _unpacked(arrays):
     header = _header(arrays)
-    shapes = [(int(n_out), int(n_in)) for n_out, n_in in header["shapes"]]
+    _require_integers("shapes", header["shapes"])
+    _require_integers("connections", header["connections"])
+    shapes = [(n_out, n_in) for n_out, n_in in header["shapes"]]
     counts = np.array(header["connections"], np.int64).reshape(len(header["epochs"]), len(shapes))
     layers = [_layers(arrays[f"layer_{k}"], shape, counts[:, k]) for k, shape in enumerate(shapes)]
     return dict(zip(header["epochs"], zip(*layers, strict=True), strict=True))
@@ -198,11 +200,16 @@ def _header(arrays):
     return header
 
 
+def _require_integers(name, rows):
+    if not all(type(number) is int for row in rows for number in row):
+        raise ValueError(f"its {name} are not all integers: {rows}")
+
+
 def _layers(planes, shape, counts):
     """One layer at all epochs."""
     gaps = _numbers(planes)
     if counts.min(initial=0) < 0 or counts.sum() != len(gaps):
-        raise ValueError(f"it says {counts.sum()} connections and holds {len(gaps)}")
+        raise ValueError(f"it says {counts.tolist()} connections and holds {len(gaps)}")
     if len(gaps) and not 1 <= gaps.min() <= gaps.max() <= math.prod(shape):
         raise ValueError(f"its gaps reach from {gaps.min()} to {gaps.max()} in a layer of {shape}")
     parts = np.split(gaps, np.cumsum(counts)[:-1])

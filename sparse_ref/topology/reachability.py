@@ -8,7 +8,8 @@ pairs have the same number of paths. (The definitions are quoted from works that
 
 Departures
 ----------
-* Paths are counted in float64, which is exact below 2^53; where a pair has more, nothing is said.
+* Paths are counted in float64, which is exact below 2^53; where all pairs have more, nothing is
+  said of `symmetric`.
 """
 
 from typing import NamedTuple
@@ -41,7 +42,7 @@ class Connectivity(NamedTuple):
     connected : bool
         All have one.
     symmetric : bool or None
-        All have equally many. None: connected, but by 2^53 paths or more.
+        All have equally many. None: all have 2^53 paths or more, so nobody has counted.
     paths : int or None
         That number, where `symmetric`.
     """
@@ -210,8 +211,11 @@ def _unite(indptr, indices, reach, some, out, some_out):
 
 
 def _common_count(layers):
-    """Whether all pairs have equally many paths, and how many; all have one."""
-    layers, common = [_ones(layer) for layer in layers], 0
+    """Whether all pairs have equally many paths, and how many; all have one.
+
+    A sum that has reached 2^53 stays there, and one that has not is exact.
+    """
+    layers, common, many = [_ones(layer) for layer in layers], None, False
     n_in = layers[0].shape[1]
     for start in range(0, n_in, COLUMNS):
         stop = min(start + COLUMNS, n_in)
@@ -219,9 +223,10 @@ def _common_count(layers):
         counts[np.arange(start, stop), np.arange(stop - start)] = 1
         for layer in layers:
             counts = layer @ counts
-        if counts.max() >= EXACT:
-            return None, None
-        common = common or int(counts[0, 0])  # all are 1 or more
-        if (counts != common).any():
+        few = counts[counts < EXACT]
+        many = many or few.size < counts.size
+        if few.size and common is None:
+            common = int(few[0])
+        if (few != common).any() or (many and common is not None):
             return False, None
-    return True, common
+    return (None, None) if many else (True, common)
