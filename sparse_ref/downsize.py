@@ -149,10 +149,10 @@ def _folded(layer, constants):
     """The bias with what `constants` (n_in,) add to each sum."""
     sources = np.flatnonzero(constants)
     if not sources.size:
-        return layer.bias.copy()
+        return layer.bias
     constants = constants.astype(np.float64)
     if isinstance(layer, Dense):
-        sums = layer.weight[:, sources].astype(np.float64) @ constants[sources]
+        sums = layer.weight[:, sources] @ constants[sources]
     else:
         terms = layer.weight.data * constants[layer.weight.indices]
         terms[layer.left_out] = 0

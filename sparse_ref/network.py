@@ -82,8 +82,9 @@ class Network:
 
     @property
     def density(self) -> float:
-        """Connections over positions, of all layers with a weight together."""
-        return sum(self.connections) / sum(layer.n_in * layer.n_out for layer in self.weighted)
+        """Connections over positions, of all layers with a weight together; nan of no positions."""
+        positions = sum(layer.n_in * layer.n_out for layer in self.weighted)
+        return sum(self.connections) / positions if positions else float("nan")
 
     @property
     def nbytes(self) -> int:

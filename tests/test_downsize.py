@@ -270,6 +270,25 @@ def test_constants_are_summed_in_double():
     assert downsize(net).network.layers[2].bias == ref
 
 
+@pytest.mark.parametrize("kind", ["sparse", "dense"])
+def test_products_with_constants_are_made_in_double(kind):
+    """Products rounded to float32 before they are summed would make another bias."""
+    weights = np.array([[1 / 3, 1 / 7, -0.7]], np.float32)
+    bias = np.array([0.1, 0.3, 0.9], np.float32)
+    first = Linear(csr.from_dense(np.zeros((3, 1), np.float32)), bias)
+    last = np.zeros(1, np.float32)
+    second = Dense(weights, last) if kind == "dense" else Linear(csr.from_dense(weights), last)
+    ref = weights[0].astype(np.float64) @ bias.astype(np.float64)
+    in_single = np.sum(weights[0] * bias, dtype=np.float64)
+    assert np.float32(ref) != np.float32(in_single)
+    assert downsize(Network([first, ReLU(), second])).network.layers[2].bias == np.float32(ref)
+
+
+def test_the_loss_stays():
+    net = Network([linear([[1.0]], [0])], loss="sigmoid_squared_error")
+    assert downsize(net).network.loss == "sigmoid_squared_error"
+
+
 def test_what_is_refused():
     class Sorted:
         def parameters(self):

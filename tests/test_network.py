@@ -459,3 +459,8 @@ def test_a_layer_cannot_stand_twice():
     layer = Linear(csr.from_dense(np.eye(3)))
     with pytest.raises(ValueError, match=r"^Network: a layer must not stand twice in a network"):
         Network([layer, ReLU(), layer])
+
+
+def test_a_network_without_positions_has_no_density():
+    nothing = csr.from_positions((0, 3), np.empty(0, np.int64), np.empty(0))
+    assert np.isnan(Network([Linear(nothing)]).density)

@@ -82,6 +82,13 @@ def test_the_fixpoint_is_one(presents):
         assert survivors(smaller, rule) == found
 
 
+def test_a_stored_zero_is_a_connection_unless_non_zeros_are_asked_for():
+    weight = csr.from_dense(np.array([[0.0, 2.0]]), np.array([[True, True]]))
+    for rule in RULES:
+        assert survivors(weight, rule).widths == (2, 1)
+        assert survivors(weight, rule, pattern="nonzero").widths == (1, 1)
+
+
 def test_a_cut_keeps_values_between_the_units_kept():
     dense = np.array([[1.0, 0.0, 2.0], [3.0, 4.0, 0.0], [0.0, 5.0, -0.0]])
     weight = csr.from_dense(dense, np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1]], bool))

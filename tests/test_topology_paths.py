@@ -61,6 +61,8 @@ def test_values_are_kept_to_the_bit_and_stored_zeros_are_connections():
     assert (one.indices.tolist(), one.dtype) == ([0, 1], np.float32)
     assert two is second  # nothing goes
     assert [la.nnz for la in effective_pattern([first, second], pattern="nonzero")] == [0, 0]
+    assert effective_sparsity([first, second], pattern="nonzero") == 1
+    assert not any(u.any() for u in effective_units([first, second], pattern="nonzero"))
 
 
 def test_biases_do_not_count():

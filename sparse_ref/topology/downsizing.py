@@ -79,9 +79,11 @@ def survivors(
 
     Examples
     --------
-    >>> chain = np.array([[1], [0]]), np.array([[1, 0], [1, 1]]), np.array([[1, 0]])
-    >>> [survivors(chain, rule).widths for rule in RULES]
-    [(1, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 1)]
+    A chain of four units whose last link is missing: the sweep is past the first links then.
+
+    >>> chain = np.array([[1]]), np.array([[1]]), np.array([[0]])
+    >>> survivors(chain).widths, survivors(chain, "rigl").widths
+    ((0, 0, 0, 0), (1, 1, 0, 0))
     """
     if rule not in RULES:
         raise ValueError(f"survivors: rule must be one of {list(RULES)}, got {rule!r}")
