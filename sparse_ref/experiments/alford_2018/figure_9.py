@@ -215,11 +215,8 @@ def _notes(settings, data):
         "there is no RadiX-Net of these widths at densities 0.05 and 0.01; 0.5 is ours",
     ]
     paper = SETTINGS["paper"]
-    if settings != paper:
+    reduced = [f"{settings.seeds} seeds unless asked otherwise ({paper.seeds} at scale paper)"]
+    if (settings.images, settings.epochs) != (paper.images, paper.epochs):
         images = f"{settings.images:,}" if settings.images else "all"
-        notes.append(
-            f"reduced: {images} training images, {settings.epochs} epochs ({paper.epochs} at scale "
-            f"paper), {settings.seeds} seeds unless asked otherwise ({paper.seeds}; the paper "
-            "names none)"
-        )
-    return notes
+        reduced.append(f"{images} training images, {settings.epochs} epochs ({paper.epochs})")
+    return [*notes, "reduced: " + "; ".join(reduced)] if settings != paper else notes
