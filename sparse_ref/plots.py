@@ -142,6 +142,8 @@ def over_age(
 ) -> Figure:
     """A quantity of what was made of a training's stages, over the curve of the training itself.
 
+    The axis shows where the points lie; the curve may come from below it.
+
     Parameters
     ----------
     points : name -> epoch of the stage -> (seeds,)
@@ -157,7 +159,11 @@ def over_age(
         ax.plot(epochs, values.mean(axis=0), color=COLOURS[0], linewidth=1.2, label=name)
     for k, (name, stages) in enumerate(points.items()):
         _bars(ax, name, stages, k)
-    ax.set(xlabel=age, ylabel=what)
+    shown = np.concatenate([values for stages in points.values() for values in stages.values()])
+    tops = [float(values.mean(axis=0).max()) for values in curves.values()]
+    low, high = float(shown.min()), max(float(shown.max()), *tops)
+    margin = 0.5 * (high - low) or 0.01
+    ax.set(xlabel=age, ylabel=what, ylim=(low - margin, high + margin))
     ax.grid(alpha=0.25)
     _legend(figure, [ax])
     return figure

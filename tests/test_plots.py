@@ -113,3 +113,4 @@ def test_points_over_age_stand_over_the_curve_of_the_training():
     assert line.get_xdata().tolist() == [0, 5]
     np.testing.assert_allclose(line.get_ydata(), [0.4, 0.6])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epochs of SET", "accuracy")
+    assert ax.get_ylim() == pytest.approx((0.25, 0.85))  # all points, half their span around
