@@ -10,7 +10,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sparse_ref import csr, models
-from sparse_ref.topology import iou, layer_distance, nnstd, normalized_edit_distances
+from sparse_ref.topology import (
+    effective_sparsity,
+    iou,
+    layer_distance,
+    nnstd,
+    normalized_edit_distances,
+)
 from sparse_ref.topology.patterns import of_ones
 
 # Sums of n numbers below 1, added in two orders, differ by some n units in their last place.
@@ -330,3 +336,12 @@ def naive_matrix(first, second):
     return [
         [(np.sum(a | b) - np.sum(a & b)) / max(1, np.sum(a | b)) for b in second] for a in first
     ]
+
+
+def test_errors_name_the_function_that_was_called():
+    with pytest.raises(ValueError, match=r"^layer_distance: tie_break must be one of .*, got 'x'$"):
+        layer_distance(np.eye(2), np.eye(2), tie_break="x")
+    with pytest.raises(ValueError, match=r"^layer_distance: layers must have the same shape, but"):
+        layer_distance(np.eye(2), np.eye(3))
+    with pytest.raises(ValueError, match=r"^effective_sparsity: mode must be one of .*, got 'x'$"):
+        effective_sparsity(np.eye(2), "x")

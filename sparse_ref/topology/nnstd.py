@@ -114,8 +114,8 @@ def nnstd(
     >>> found.distance, found.layers, found.assignments[0]
     (0.25, array([0.25, 0.25]), array([1, 0]))
     """
-    _require("output", output, OUTPUTS)
-    _require("tie_break", tie_break, TIE_BREAKS)
+    _require("nnstd", "output", output, OUTPUTS)
+    _require("nnstd", "tie_break", tie_break, TIE_BREAKS)
     layers = alike(chained(first, "nnstd", pattern), second, "nnstd", pattern)
     order = np.arange(layers[0][0].shape[1])  # neuron_assignment = Identity
     costs, assignments, duplicates = [], [], []
@@ -142,8 +142,11 @@ def layer_distance(
         As for `nnstd`.
     """
     who = "layer_distance"
+    _require(who, "tie_break", tie_break, TIE_BREAKS)
     weights = (pattern_of(first, who, pattern), pattern_of(second, who, pattern))
-    return nnstd(*weights, tie_break=tie_break).distance
+    ((one,), (other,)) = alike(*weights, who)
+    names = np.arange(one.shape[1])
+    return _compare_layers(_packed(one, names), _packed(other, names), False, tie_break)[1]
 
 
 def normalized_edit_distances(
@@ -220,6 +223,6 @@ def _repeated(sets):
     return len(sets.words) - len({row.tobytes() for row in sets.words})
 
 
-def _require(name, value, among):
+def _require(who, name, value, among):
     if value not in among:
-        raise ValueError(f"nnstd: {name} must be one of {list(among)}, got {value!r}")
+        raise ValueError(f"{who}: {name} must be one of {list(among)}, got {value!r}")

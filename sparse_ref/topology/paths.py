@@ -71,7 +71,8 @@ def effective_sparsity(
     positions. Parameters as `effective_pattern`.
     """
     layers = chained(network, "effective_sparsity", pattern)
-    effective = sum(layer.nnz for layer in effective_pattern(layers, mode))
+    units = _units(layers, mode, "effective_sparsity")
+    effective = sum(_between(w, units[k], units[k + 1]).nnz for k, w in enumerate(layers))
     positions = sum(layer.shape[0] * layer.shape[1] for layer in layers)
     return 1 - effective / positions if positions else float("nan")
 
