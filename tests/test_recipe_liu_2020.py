@@ -1,6 +1,7 @@
 """Liu2020's figures of distances and of topologies trained again: networks, claims, smoke runs."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from sparse_ref.experiments.recipe import Context, Images
 from sparse_ref.experiments.runner import beginning
 from sparse_ref.experiments.snapshot import Snapshot, taken
 from sparse_ref.experiments.sweep import Outcome
+from sparse_ref.topology import nnstd
 
 DATA = "fashion-mnist"
 
@@ -68,6 +70,20 @@ def test_pairs_are_counted_once():
     matrix = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0]]) / 10
     assert networks.pairs(matrix, [0, 1, 2], [0, 1, 2]) == (0.1, 0.2, 0.3)
     assert networks.pairs(matrix, [0, 1], [2]) == (0.2, 0.3)
+
+
+@pytest.mark.parametrize("joblib", [True, False])
+def test_distances_do_not_need_joblib(joblib, monkeypatch):
+    if not joblib:
+        monkeypatch.setattr(networks, "find_spec", lambda name: None)
+        monkeypatch.setitem(sys.modules, "joblib", None)  # an import of it fails
+    chain = networks.family(networks.config(networks.FIXED, [30] * 3, 0.05, 1, 7, DATA), 2)
+    said = []
+    two = replace(context("smoke"), workers=2, say=said.append)
+    found = networks.distances(chain, two)
+    ref = [[float(nnstd(a.weights[0], b.weights[0])) for b in chain] for a in chain]
+    np.testing.assert_allclose(found, ref, rtol=0, atol=1e-15)
+    assert said[-1] == "distances of topologies: 6 of 6"
 
 
 # ---------------------------------------------------------------- figure 4

@@ -1,6 +1,7 @@
 """What the figures of Liu2020 share: networks, their descendants, how they are trained."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -111,13 +112,18 @@ def begun(outcome: Outcome) -> Snapshot:
 
 
 def distances(networks: Sequence[Snapshot], context: Context) -> np.ndarray:
-    """(n, n) NNSTD of the first layers, every pair once."""
+    """(n, n) NNSTD of the first layers, every pair once.
+
+    In as many processes as the context allows, if joblib is there (extra ``sweep``), else in this
+    one: the numbers are the same.
+    """
 
     def told(done, total):
         context.say(f"distances of topologies: {done:,} of {total:,}")
 
     layers = [network.weights[0] for network in networks]
-    return topology.pairwise(layers, workers=max(1, context.workers), progress=told)
+    workers = max(1, context.workers) if find_spec("joblib") else 1
+    return topology.pairwise(layers, workers=workers, progress=told)
 
 
 def pairs(matrix: np.ndarray, rows: Sequence[int], columns: Sequence[int]) -> tuple[float, ...]:
