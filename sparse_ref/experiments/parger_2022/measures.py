@@ -35,6 +35,7 @@ def unevenness(weight: csr_array) -> Unevenness:
 
     Examples
     --------
+    >>> from sparse_ref import csr
     >>> weight = csr.from_positions((2, 4), np.array([0, 1, 2, 3, 4, 5]), np.zeros(6))
     >>> unevenness(weight)
     Unevenness(rows=0.3333333333333333, columns=0.3333333333333333)
