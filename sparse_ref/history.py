@@ -72,12 +72,7 @@ class History:
         ValueError
             The file is not a saved history.
         """
-        try:
-            return _from_arrays(npz.read(path, "History.load"))
-        except FileNotFoundError:
-            raise
-        except npz.DAMAGE as error:
-            raise ValueError(f"History.load: {path} is not a saved history ({error})") from error
+        return npz.read(path, "History.load", _from_arrays, "is not a saved history")
 
 
 def bytes_of(state: Any) -> int:

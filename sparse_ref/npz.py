@@ -3,7 +3,7 @@
 import os
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -31,18 +31,36 @@ def write(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
         raise
 
 
-def read(path: str | os.PathLike, who: str) -> dict[str, np.ndarray]:
-    """All arrays of a file.
+def read(
+    path: str | os.PathLike,
+    who: str,
+    make: Callable[[dict[str, np.ndarray]], Any] = dict,
+    otherwise: str = "is no archive of arrays",
+) -> Any:
+    """What `make` makes of all arrays of a file.
+
+    Parameters
+    ----------
+    path : path
+    who : str
+        Named by errors.
+    make : callable
+        Arrays by name -> anything; may raise any of `DAMAGE` where they are not what it expects.
+    otherwise : str
+        What is said of such a file.
 
     Raises
     ------
     FileNotFoundError
         No such file; the message names file and folder.
-    Exception
-        One of `DAMAGE`.
+    ValueError
+        The file is damaged or a foreign one.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{who}: no file {path.name} in {path.parent.resolve()}")
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return make({name: arrays[name] for name in arrays.files})
+    except DAMAGE as error:
+        raise ValueError(f"{who}: {path} {otherwise} ({error})") from error

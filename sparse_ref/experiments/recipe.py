@@ -59,6 +59,17 @@ class Report:
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
+def joined(reports: Sequence[Report]) -> Report:
+    """One report of all that several hold, one after the other."""
+    return Report(
+        tables=[table for report in reports for table in report.tables],
+        claims=[claim for report in reports for claim in report.claims],
+        pictures={name: p for report in reports for name, p in report.pictures.items()},
+        notes=[note for report in reports for note in report.notes],
+        numbers={name: n for report in reports for name, n in report.numbers.items()},
+    )
+
+
 class Images(NamedTuple):
     """A data set as it was found."""
 

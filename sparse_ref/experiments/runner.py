@@ -16,6 +16,7 @@ from sparse_ref.methods import RigL
 from sparse_ref.models import mlp
 from sparse_ref.network import Network
 from sparse_ref.optim import sgd
+from sparse_ref.topology import out_degrees
 from sparse_ref.train import Callback, Evaluation, evaluate, fit
 
 DENSE = "dense"  # what a network without sparse layers is called in tables and files
@@ -130,7 +131,7 @@ def input_degrees(net: Network) -> np.ndarray:
     """``(n_in,)`` connections that leave each input unit."""
     first = net.weighted[0]
     if isinstance(first, Linear):
-        return np.bincount(first.weight.indices, minlength=first.n_in)
+        return out_degrees(first.weight)
     return np.full(first.n_in, first.n_out)
 
 

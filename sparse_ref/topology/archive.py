@@ -120,12 +120,7 @@ def load_topologies(path: str | os.PathLike) -> dict[int, Layers]:
     ValueError
         The file is damaged, no archive of topologies, or of a version this library does not know.
     """
-    try:
-        return _unpacked(npz.read(path, "load_topologies"))
-    except FileNotFoundError:
-        raise
-    except npz.DAMAGE as error:
-        raise ValueError(f"load_topologies: {path} holds no saved topologies ({error})") from error
+    return npz.read(path, "load_topologies", _unpacked, "holds no saved topologies")
 
 
 def pack(weight: csr_array) -> Packed:

@@ -16,7 +16,7 @@ from sparse_ref.experiments.liu_2020.networks import (
     family,
     pairs,
 )
-from sparse_ref.experiments.recipe import Context, Report, Table
+from sparse_ref.experiments.recipe import Context, Report, Table, joined
 from sparse_ref.experiments.snapshot import Snapshot
 from sparse_ref.topology.patterns import of_ones
 
@@ -46,14 +46,7 @@ SETTINGS = {
 def run(context: Context) -> Report:
     """Distances of descendants from their root, and of networks of many densities."""
     settings = SETTINGS[context.scale]
-    same, different = _same_density(settings, context), _densities(settings, context)
-    return Report(
-        tables=[*same.tables, *different.tables],
-        claims=[*same.claims, *different.claims],
-        pictures={**same.pictures, **different.pictures},
-        notes=[*same.notes, *different.notes],
-        numbers={**same.numbers, **different.numbers},
-    )
+    return joined([_same_density(settings, context), _densities(settings, context)])
 
 
 def _untrained(density, seed, settings, generations):

@@ -35,7 +35,7 @@ Departures
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
@@ -57,7 +57,7 @@ from sparse_ref.experiments.parger_2022.grid import (
     job,
     named,
 )
-from sparse_ref.experiments.recipe import Context, Figure, Report, drawn
+from sparse_ref.experiments.recipe import Context, Figure, Report, drawn, joined
 from sparse_ref.experiments.runner import Data
 
 SUBSET_SEED = 2022  # the images of a reduced scale are the same for all trainings
@@ -122,12 +122,10 @@ def reproduced(exhibits: Sequence[Exhibit], context: Context) -> Report:
     settings = SETTINGS[context.scale]
     wanted = dict.fromkeys(chain.from_iterable(exhibit.cells(settings) for exhibit in exhibits))
     results = _trained(sorted(wanted, key=lambda cell: cell.sparsity), settings, context)
-    reports = [exhibit.report(results) for exhibit in exhibits]
-    return Report(
-        tables=[table for report in reports for table in report.tables],
-        claims=[claim for report in reports for claim in report.claims],
-        pictures={name: p for report in reports for name, p in report.pictures.items()},
-        notes=[*_notes(settings, context), *(n for report in reports for n in report.notes)],
+    whole = joined([exhibit.report(results) for exhibit in exhibits])
+    return replace(
+        whole,
+        notes=[*_notes(settings, context), *whole.notes],
         numbers={"cells": [_numbers(cell, results) for cell in results.outcomes]},
     )
 

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from sparse_ref.experiments.parger_2022.grid import Cell, Results
 from sparse_ref.experiments.sweep import Outcome
-from sparse_ref.topology import Emptiness, emptiness
+from sparse_ref.topology import Emptiness, emptiness, in_degrees, out_degrees
 
 SHOWN = 1  # the layer that figure 3 shows: the second, whole
 
@@ -40,9 +40,8 @@ def unevenness(weight: csr_array) -> Unevenness:
     >>> unevenness(weight)
     Unevenness(rows=0.3333333333333333, columns=0.3333333333333333)
     """
-    rows = np.diff(weight.indptr)
-    columns = np.bincount(weight.indices, minlength=weight.shape[1])
-    return Unevenness(*(float(counts.std() / counts.mean()) for counts in (rows, columns)))
+    degrees = in_degrees(weight), out_degrees(weight)
+    return Unevenness(*(float(counts.std() / counts.mean()) for counts in degrees))
 
 
 def by_chance(shape: tuple[int, int], connections: int) -> Unevenness:
