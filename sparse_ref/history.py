@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparse_ref import npz
+from sparse_ref.shadow import Shadow
 
 
 class Step(NamedTuple):
@@ -77,7 +78,7 @@ class History:
 
 def bytes_of(state: Any) -> int:
     """Bytes of all arrays in a method's state, however its tuples are nested."""
-    if isinstance(state, np.ndarray):
+    if isinstance(state, np.ndarray | Shadow):
         return state.nbytes
     return sum(map(bytes_of, state)) if isinstance(state, tuple) else 0
 

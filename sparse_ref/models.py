@@ -6,7 +6,7 @@ shared among layers), or in their place ``structure`` (the patterns themselves),
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,10 @@ ALL_RELU_ALPHA = 0.6  # Curci et al. 2021 tune it per data set; see `mlp`
 DRAWS = ("exact", "bernoulli", "with_replacement")
 DROPOUTS = ("inverted", "mocanu_code")
 ACTIVATIONS = ("relu", "srelu", "all_relu")
+LOGITS_ACTIVATIONS: dict[str, Callable[[], tuple[Layer, ...]]] = {
+    "none": lambda: (),
+    "relu": lambda: (ReLU(),),
+}
 
 
 def mlp(
@@ -37,13 +41,14 @@ def mlp(
     dense: Sequence[int] = (),
     draw: str = "exact",
     activation: str = "relu",
+    logits_activation: str = "none",
     dropout: float = 0.0,
     dropout_rule: str = "inverted",
     initialisation: str = "kaiming_uniform",
     fan: str = "shape",
     loss: str = "softmax_cross_entropy",
 ) -> Network:
-    """Multilayer perceptron with linear outputs.
+    """Multilayer perceptron; its outputs are linear unless `logits_activation` says otherwise.
 
     Parameters
     ----------
@@ -88,6 +93,7 @@ def mlp(
     shapes = _shapes(sizes)
     _require_name("draw", draw, DRAWS)
     _require_name("activation", activation, ACTIVATIONS)
+    _require_name("logits_activation", logits_activation, tuple(LOGITS_ACTIVATIONS))
     _require_name("dropout_rule", dropout_rule, DROPOUTS)
     before, after = _dropout_layers(dropout, dropout_rule)
     kept_dense = _layer_numbers(dense, len(shapes))
@@ -106,7 +112,7 @@ def mlp(
         if k < len(shapes) - 1:
             layers.append(_activation(activation, shape[0], k, unit_draws, dtype))
             layers += [make(dropout) for make in after]
-    return Network(layers, loss)
+    return Network([*layers, *LOGITS_ACTIVATIONS[logits_activation]()], loss)
 
 
 def lenet_300_100(

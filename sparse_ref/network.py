@@ -8,7 +8,9 @@ from scipy.sparse import csr_array
 
 from sparse_ref import csr, tiles
 from sparse_ref.csr import Rewire
+from sparse_ref.csr_checks import integers, require_ascending
 from sparse_ref.layers import Dense, Layer, LayerGrad, Linear, Parameter
+from sparse_ref.layers.linear import NEVER
 from sparse_ref.losses import LOSSES
 
 # Examples at a time in `predict`: bounds memory. Sparse layers give the same bits for any number.
@@ -30,7 +32,7 @@ class Network:
         if loss not in LOSSES:
             raise ValueError(f"Network: loss must be one of {sorted(LOSSES)}, got {loss!r}")
         _check_chain(layers)
-        self.layers, self.loss = tuple(layers), loss
+        self.layers, self.loss, self._blas_above = tuple(layers), loss, NEVER
 
     def __repr__(self) -> str:
         inside = "\n".join(f"  {layer!r}" for layer in self.layers)
@@ -155,6 +157,56 @@ class Network:
                 layer.adopt(weight)  # only now: a refused change leaves every layer as it was
         return tuple(source for _, source in applied)
 
+    def prune(self, drops: Sequence[np.ndarray | None]) -> tuple[np.ndarray | None, ...]:
+        """Remove connections, in place; a dense layer that loses some becomes a sparse one.
+
+        Parameters
+        ----------
+        drops : sequence, one for each of `weighted`
+            Slots to remove, (n,) int64, ascending; of a dense layer flat positions
+            ``row * n_in + column``. None leaves a layer as it is; an empty array makes a dense
+            layer sparse with every connection.
+
+        Returns
+        -------
+        sources : tuple, one for each of `weighted`
+            Old slot of each remaining connection, ascending, or None where nothing was asked for.
+            Weights and biases keep their bits.
+        """
+        if len(drops) != len(self.weighted):
+            raise ValueError(
+                f"Network: drops must be one per layer with a weight, {len(self.weighted)}, "
+                f"got {len(drops)}"
+            )
+        pairs = list(zip(self.weighted, drops, strict=True))
+        made = {id(la): _pruned(la.weight, drop) for la, drop in pairs if drop is not None}
+        self.layers = tuple(
+            self._with_weight(la, made[id(la)][0]) if id(la) in made else la for la in self.layers
+        )
+        return tuple(None if drop is None else made[id(la)][1] for la, drop in pairs)
+
+    def on_blas_above(self, density: float) -> None:
+        """Let sparse layers denser than `density` compute through BLAS.
+
+        See `sparse_ref.Linear`: the weights stay CSR and results are the same up to rounding. On
+        one thread of one machine CSR was the faster from a density of 0.5 down. Holds for layers
+        that `prune` will make, too.
+        """
+        if not density >= 0:
+            raise ValueError(f"Network: density must be at least 0, got {density}")
+        self._blas_above = density
+        for layer in self.sparse_layers:
+            layer.blas_above = density
+
+    def _with_weight(self, layer, weight):
+        """The layer with a smaller weight; a dense one gives way to a sparse one."""
+        if isinstance(layer, Linear):
+            layer.adopt(weight)
+            return layer
+        sparse = Linear(weight, layer.bias)
+        sparse.blas_above = self._blas_above
+        return sparse
+
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """Outputs for one batch of tiles, without noise: (tiles, n_out, width)."""
         for layer in self.layers:
@@ -198,6 +250,19 @@ def _applied(weight, rewire):
     if any(len(part) for part in (rewire.drop, rewire.grow, rewire.values)):
         return csr.apply(weight, rewire)
     return weight, np.arange(weight.nnz)
+
+
+def _pruned(weight, drop):
+    """The weight without some slots, and the old slot of each that is left."""
+    if isinstance(weight, csr_array):
+        none = np.empty(0, np.int64)
+        return csr.apply(weight, Rewire(drop, none, np.empty(0, weight.dtype)))
+    drop = integers("Network", "slots to prune", drop)
+    require_ascending("Network", "slots to prune", drop, weight.size)
+    kept = np.ones(weight.size, bool)
+    kept[drop] = False
+    source = np.flatnonzero(kept)
+    return csr.from_positions(weight.shape, source, weight.reshape(-1)[source]), source
 
 
 def _complete(weight):

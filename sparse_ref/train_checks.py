@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sparse_ref.csr_checks import integers, require_ascending
+
 
 def checked_data(net, data, who):
     """Examples as the network takes them, and labels or targets that fit."""
@@ -38,6 +40,16 @@ def check_positive(**counts):
             raise ValueError(f"fit: {name} must be a positive whole number, got {value}")
 
 
+def checked_span(span, steps):
+    """First and last step of a span, if it is one of a training of `steps` steps."""
+    if len(span) != 2 or not all(isinstance(s, int | np.integer) for s in span if s is not None):
+        raise ValueError(f"fit: span must be (first, last) in steps, got {span}")
+    first, last = span[0], steps if span[1] is None else span[1]
+    if first is None or not 0 <= first < last <= steps:
+        raise ValueError(f"fit: span must ascend within 0 ... {steps} steps, got {span}")
+    return first, last
+
+
 def check_momentum(rewires):
     """Refuse a starting momentum that is not one finite number for each grown connection."""
     for rewire in rewires:
@@ -65,3 +77,10 @@ def check_drifts(drifts, updates):
                 f"fit: drift of layer {k} must have one entry a connection, {len(update)}, "
                 f"got shape {np.shape(drift)}"
             )
+
+
+def check_held(slots, nnz):
+    """Slots that are held still, if a layer of `nnz` connections has them."""
+    slots = integers("fit", "slots held still", slots)
+    require_ascending("fit", "slots held still", slots, nnz)
+    return slots

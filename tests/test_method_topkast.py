@@ -14,12 +14,12 @@ from sparse_ref.methods import TopKAST
 from sparse_ref.methods.topkast import (
     PENALTIES,
     forward_count,
-    initial_theta,
     penalty,
     penalty_gradient,
     refresh,
     sets,
 )
+from sparse_ref.shadow import spread
 
 DTYPES = [np.float32, np.float64]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -277,7 +277,7 @@ def test_theta_begins_as_the_weights_and_elsewhere_as_draws_from_them(dtype):
     rng = np.random.default_rng(17)
     values = rng.standard_normal(40).astype(dtype)
     weight = csr.from_positions((20, 30), np.sort(rng.permutation(600)[:40]), values)
-    theta = initial_theta(weight, np.random.default_rng(19))
+    theta = spread(weight, np.random.default_rng(19)).reshape(-1)
     assert theta.dtype == dtype
     np.testing.assert_array_equal(theta[csr.flat(weight)], values)
     elsewhere = np.delete(theta, csr.flat(weight))
@@ -286,7 +286,8 @@ def test_theta_begins_as_the_weights_and_elsewhere_as_draws_from_them(dtype):
 
 
 def test_a_layer_without_connections_begins_at_zero():
-    theta = initial_theta(csr.from_positions((2, 3), [], np.zeros(0, np.float32)), None)
+    none = csr.from_positions((2, 3), [], np.zeros(0, np.float32))
+    theta = spread(none, np.random.default_rng(19)).reshape(-1)
     assert theta.tolist() == [0] * 6
     assert theta.dtype == np.float32
 

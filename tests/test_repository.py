@@ -14,12 +14,12 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 45
 # A name stands for the module or the whole package.
 TIERS = [
     ["cli", "__main__", "experiments", "conformance", "estimator", "bench"],
-    ["plots", "plots_density", "plots_topology", "analysis"],
-    ["train", "train_checks", "history", "recorders", "checkpoint"],
-    ["methods"],
-    ["models", "network", "downsize"],
+    ["plots", "plots_density", "plots_topology", "analysis", "lottery"],
+    ["train", "train_step", "train_checks", "history", "recorders", "checkpoint"],
+    ["methods", "at_init"],
+    ["models", "network", "downsize", "shadow"],
     ["layers", "losses", "optim", "initialise"],
-    ["csr", "csr_checks", "selection", "allocation", "schedules", "topology", "npz"],
+    ["csr", "csr_checks", "selection", "allocation", "schedules", "topology", "pruning", "npz"],
     ["structure", "dense_gradient"],
     ["kernels", "tiles"],
     ["elementwise", "work"],

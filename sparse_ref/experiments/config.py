@@ -19,7 +19,7 @@ from sparse_ref import methods, optim, schedules
 from sparse_ref.allocation import DISTRIBUTIONS
 from sparse_ref.initialise import FANS, SCHEMES
 from sparse_ref.losses import LOSSES
-from sparse_ref.models import DRAWS, DROPOUTS, mlp
+from sparse_ref.models import DRAWS, DROPOUTS, LOGITS_ACTIVATIONS, mlp
 from sparse_ref.network import Network
 from sparse_ref.topology.patterns import Topology
 
@@ -49,6 +49,7 @@ class ModelConfig(_Part):
     # By name, or the counts themselves, one for each sparse layer: they settle the density.
     distribution: str | list[Annotated[int, Field(ge=0)]] = "erk"
     activation: Literal["relu", "srelu", "all_relu"] = "relu"
+    logits_activation: Literal[tuple(LOGITS_ACTIVATIONS)] = "none"  # type: ignore[valid-type]
     dropout: float = Field(default=0.0, ge=0, lt=1)
     dropout_rule: Literal[DROPOUTS] = "inverted"  # type: ignore[valid-type]
     dense: list[int] = []  # layers to keep dense, from 0; -1 is the output layer

@@ -1,5 +1,7 @@
 """A linear layer whose weight is CSR: work and memory in proportion to its connections."""
 
+import math
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -7,8 +9,10 @@ from sparse_ref import csr, tiles
 from sparse_ref.csr_checks import integers, require_ascending
 from sparse_ref.kernels import backward, bias_gradient, sddmm, spmm
 from sparse_ref.layers.base import LayerGrad, Pullback, check_bias, check_tiles
+from sparse_ref.layers.dense import Dense
 
 NONE = np.empty(0, np.int64)
+NEVER = math.inf
 
 
 class Linear:
@@ -22,6 +26,13 @@ class Linear:
     bias : (n_out,), optional
         Zero if omitted. Dense, as in every published code, and not counted as connections.
 
+    Attributes
+    ----------
+    blas_above : float
+        Density above which the layer computes through BLAS, with a dense copy of the weight that
+        lives for a step; results then agree up to rounding, and their bits are the BLAS's. Never,
+        unless `sparse_ref.Network.on_blas_above` says so.
+
     Notes
     -----
     Beside the weight the layer holds the pattern by input unit (8 bytes a connection): the pullback
@@ -34,6 +45,7 @@ class Linear:
         n_out = self.weight.shape[0]
         bias = np.zeros(n_out, self.weight.dtype) if bias is None else bias
         self.bias = check_bias("Linear", bias, n_out, self.weight.dtype)
+        self.blas_above = NEVER
 
     def __repr__(self) -> str:
         n_out, n_in = self.weight.shape
@@ -66,6 +78,8 @@ class Linear:
         weight, bias, by_input = self.weight, self.bias, self._by_input
         data = self._forward_data()
         x = check_tiles("Linear", x, self.n_in, weight.dtype)
+        if weight.nnz > self.blas_above * self.n_in * self.n_out:
+            return self._forward_on_blas(data, x)
         y = tiles.empty((x.shape[0], self.n_out, x.shape[2]), x.dtype)
         spmm(weight.indptr, weight.indices, data, bias, x, y)
         shape = y.shape  # and not y itself: the pullback does not keep the output alive
@@ -116,6 +130,19 @@ class Linear:
         slots = integers("Linear", "slots to leave out", slots)
         require_ascending("Linear", "slots to leave out", slots, self.weight.nnz)
         self._left_out = slots
+
+    def _forward_on_blas(self, data, x):
+        """The same by a dense layer that lives until its pullback has been called."""
+        weight = self.weight
+        dense = np.zeros(weight.shape, weight.dtype)
+        dense.reshape(-1)[csr.flat(weight)] = data
+        y, pullback_of_all = Dense(dense, self.bias).forward(x)
+
+        def pullback(delta, wanted=True):
+            out, grad = pullback_of_all(check_tiles("Linear", delta, len(dense), x.dtype), wanted)
+            return out, grad._replace(weight=grad.weight.reshape(-1)[csr.flat(weight)])
+
+        return y, pullback
 
     def _forward_data(self):
         """The weights' values as the forward pass sees them."""

@@ -2,6 +2,7 @@
 
 from sparse_ref.methods.base import Method, Run
 from sparse_ref.methods.deepr import DeepR
+from sparse_ref.methods.dnw import DNW
 from sparse_ref.methods.dsr import DSR
 from sparse_ref.methods.ggr import GGR
 from sparse_ref.methods.itop import ITOP
@@ -23,10 +24,12 @@ ALL = {
     "snfs": SNFS,
     "itop": ITOP,
     "topkast": TopKAST,
+    "dnw": DNW,
 }
 
 __all__ = [
     "ALL",
+    "DNW",
     "DSR",
     "GGR",
     "ITOP",

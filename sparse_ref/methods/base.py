@@ -17,7 +17,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Rational, Real
+from numbers import Rational
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -26,9 +26,33 @@ from scipy.sparse import csr_array
 from sparse_ref import csr
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
+from sparse_ref.methods.base_checks import (
+    check_fraction,
+    check_given_steps,
+    check_name,
+    check_number,
+    check_steps,
+)
 from sparse_ref.network import Network
 from sparse_ref.schedules import Schedule, as_schedule
 from sparse_ref.selection import meet
+from sparse_ref.shadow import Shadow
+
+__all__ = [
+    "ROUNDINGS",
+    "Method",
+    "Run",
+    "check_fraction",
+    "check_given_steps",
+    "check_name",
+    "check_number",
+    "check_steps",
+    "conventional",
+    "count",
+    "fraction_at",
+    "keep",
+    "keep_regrown",
+]
 
 
 class Run(NamedTuple):
@@ -49,6 +73,10 @@ class Method:
         `drift` adds something to the weights at every update.
     resets_optimizer : bool
         After an event the optimizer starts anew, with empty buffers.
+    rewires_at_start : bool
+        An event, numbered 0, comes before the first step; it is handed no gradients.
+    trains_biases : bool
+        Biases are trained; otherwise they stay as they are.
     conventions : mapping
         Name -> options, by which a public code differs from the paper.
     """
@@ -56,6 +84,8 @@ class Method:
     replaces_update: bool = False
     drifts: bool = False
     resets_optimizer: bool = False
+    rewires_at_start: bool = False
+    trains_biases: bool = True
     conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}}
 
     @property
@@ -162,6 +192,19 @@ class Method:
         """Slots, (n,) of each sparse layer, that are trained but left out of the forward pass."""
         return None
 
+    def held(self, state: Any) -> Sequence[np.ndarray] | None:
+        """Slots, (n,) of each sparse layer, ascending, that are used but never trained."""
+        return None
+
+    def shadows(self, state: Any) -> Sequence[Shadow] | None:
+        """What the optimizer trains in the place of the sparse layers' weights, one a layer.
+
+        After every update and every event a connection has the weight that its layer's shadow
+        gives. When an event's new state has shadows no longer, connections bring what the shadow
+        had for the optimizer and are trained themselves from then on.
+        """
+        return None
+
 
 AnyMethod = TypeVar("AnyMethod", bound=type[Method])
 
@@ -257,41 +300,3 @@ def fraction_at(who: str, drop_fraction: float | Schedule, step: int) -> float:
     if not 0 <= fraction <= 1:
         raise ValueError(f"{who}: drop_fraction must be in [0, 1], got {fraction} at step {step}")
     return fraction
-
-
-def check_fraction(who: str, fraction: Any) -> None:
-    """Refuse a constant drop fraction outside [0, 1]; `fraction_at` checks a schedule's values."""
-    if isinstance(fraction, Real) and not 0 <= float(fraction) <= 1:
-        raise ValueError(f"{who}: drop_fraction must be in [0, 1], got {fraction}")
-    if not isinstance(fraction, Real) and not callable(fraction):
-        raise TypeError(
-            f"{who}: drop_fraction must be a number or a schedule, got {type(fraction).__name__}"
-        )
-
-
-def check_steps(who: str, **steps: int | None) -> None:
-    """Refuse intervals that are not whole positive numbers of steps."""
-    for name, value in steps.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{who}: {name} must be a positive whole number of steps, got {value}")
-
-
-def check_given_steps(who: str, **steps: int | None) -> None:
-    """`check_steps` of those that are not None."""
-    check_steps(who, **{name: n for name, n in steps.items() if n is not None})
-
-
-def check_number(
-    who: str, option: str, value: Any, rule: str, holds: Callable[[Any], bool]
-) -> None:
-    """Refuse what is no number, or one for which the rule does not hold."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{who}: {option} must be a number, got {value!r}")
-    if not holds(value):
-        raise ValueError(f"{who}: {option} must be {rule}, got {value}")
-
-
-def check_name(who: str, option: str, name: str, known: Sequence[str]) -> None:
-    """Refuse an option that is not among the known ones."""
-    if name not in known:
-        raise ValueError(f"{who}: {option} must be one of {list(known)}, got {name!r}")

@@ -49,6 +49,7 @@ from sparse_ref.methods.base import Method, check_given_steps, check_name, check
 from sparse_ref.network import Network
 from sparse_ref.schedules import Every
 from sparse_ref.selection import largest, meet, smallest
+from sparse_ref.shadow import spread
 
 PENALTIES = {
     "l1": lambda values: np.sum(np.abs(values)),
@@ -123,7 +124,9 @@ class TopKAST(Method):
         """θ of every position, and A among the connections there are."""
         weights = [layer.weight for layer in net.sparse_layers]
         streams = rng.spawn(len(weights))
-        theta = tuple(initial_theta(w, stream) for w, stream in zip(weights, streams, strict=True))
+        theta = tuple(
+            spread(w, stream).reshape(-1) for w, stream in zip(weights, streams, strict=True)
+        )
         counts = tuple((forward_count(self.forward_share, w.nnz), w.nnz) for w in weights)
         pairs = zip(weights, counts, strict=True)
         backward = tuple(smallest(np.abs(w.data), n - forward) for w, (forward, n) in pairs)
@@ -272,14 +275,6 @@ def _parts(values, backward):
 def _norm(values):
     """Not BLAS's: its order of summation may depend on the number of threads."""
     return np.sqrt(np.sum(values * values))
-
-
-def initial_theta(weight: csr_array, rng: np.random.Generator) -> np.ndarray:
-    """``(n_out * n_in,)`` the weights where there are any, elsewhere draws from among them."""
-    size = math.prod(weight.shape)
-    theta = rng.choice(weight.data, size) if weight.nnz else np.zeros(size, weight.dtype)
-    theta[csr.flat(weight)] = weight.data
-    return theta
 
 
 def forward_count(share: float, n_backward: int) -> int:
