@@ -1,8 +1,9 @@
-"""Numba loops element by element: packing into tiles, ReLU, SReLU, the optimizers' updates."""
+"""Numba loops element by element: packing into tiles, activations, the optimizers' updates."""
 
 import numpy as np
 from numba import njit, prange
 
+from sparse_ref.elementary import exp
 from sparse_ref.lanes import dot, load, total
 from sparse_ref.work import SHARES, WIDTHS, ByWidth
 
@@ -92,6 +93,21 @@ def srelu_pullback(x, delta, t_l, a_l, t_r, a_r, out, sums):
     beyond the threshold: what the derivatives by a unit's four parameters are made of.
     """
     _SRELU_PULLBACK[x.shape[2]](x, delta, t_l, a_l, t_r, a_r, out, sums)
+
+
+@njit(cache=True)
+def sigmoid(x, out):
+    """``out = 1 / (1 + exp(-x))``, in float64 and rounded to out's dtype."""
+    for k in range(x.size):
+        out[k] = 1.0 / (1.0 + exp(-float(x[k])))
+
+
+@njit(cache=True)
+def sigmoid_slope(x, out):
+    """Derivative of `sigmoid`, without the difference that loses digits far from 0."""
+    for k in range(x.size):
+        far = exp(-abs(float(x[k])))
+        out[k] = far / ((1.0 + far) * (1.0 + far))
 
 
 @njit(cache=True)

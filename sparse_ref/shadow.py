@@ -10,17 +10,23 @@ optimizer keeps for it are dense. Both may lie in files.
 import itertools
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from scipy.sparse import csr_array
 
-from sparse_ref.csr import flat, from_positions
+from sparse_ref.csr import Rewire, flat
+from sparse_ref.dense_gradient import scan
 from sparse_ref.elementwise import not_finite
 from sparse_ref.layers import LayerGrad, Parameter
 from sparse_ref.optim import Optimizer, OptimizerState
-from sparse_ref.selection import BLOCK_ELEMENTS, largest_absent
+from sparse_ref.selection import BLOCK_ELEMENTS, largest, meet
+
+NONE = np.empty(0, np.int64)
+EVERYTHING = -1.0  # a threshold that every size exceeds
+CLOSE = 0.97  # of the least chosen: what may be chosen next time
 
 
 class Shadow:
@@ -55,6 +61,7 @@ class Shadow:
         self.trained = self._allocated(name, trained.shape, trained.dtype)
         self.trained[:] = trained
         self.buffers: tuple[np.ndarray, ...] = ()
+        self._least = 0.0
         self._rows = max(1, block_elements // max(1, trained.shape[1]))
 
     @property
@@ -88,7 +95,7 @@ class Shadow:
             0, or a number that is not finite: what a position would have become. Its block and
             those after it are then as they were.
         """
-        for rows in self._blocks():
+        for rows in self.blocks():
             update = self.gradient(grad.block(rows.start, rows.stop), rows)
             update = self._update(update, rows, optimizer, made, step)
             if not_finite(self.trained[rows].reshape(-1), update):
@@ -110,8 +117,17 @@ class Shadow:
         return self.trained.reshape(-1)[positions]
 
     def largest(self, k: int) -> np.ndarray:
-        """Flat positions of the `k` largest ``|trained|``, ascending; reads blocks of rows."""
-        return largest_absent(_nothing(self.trained), self.trained, k)
+        """Flat positions of the `k` largest ``|trained|``, ascending; on ties the lower one is in.
+
+        Reads blocks of rows and holds what may be among them: what is not much smaller than the
+        least that was chosen before. Should that be too few, all are read again.
+        """
+        positions, sizes = self._candidates(CLOSE * self._least)
+        if len(positions) < k:
+            positions, sizes = self._candidates(EVERYTHING)
+        chosen = largest(sizes, k)
+        self._least = float(sizes[chosen].min()) if k else 0.0
+        return positions[chosen]
 
     def buffers_at(self, positions: np.ndarray) -> tuple[np.ndarray, ...]:
         """What the optimizer keeps for flat `positions`."""
@@ -124,7 +140,19 @@ class Shadow:
         (update,), _ = optimizer.updates([parameter], [grad.reshape(-1)], state, step)
         return update
 
-    def _blocks(self):
+    def _candidates(self, threshold):
+        """Flat positions and sizes of what is larger than a threshold."""
+        n_in, found = self.trained.shape[1], []
+        for rows in self.blocks():
+            block = self.trained[rows].reshape(-1)
+            positions, sizes = scan(block, rows.start * n_in, NONE, threshold or EVERYTHING)
+            found.append((positions, sizes))
+        if not found:
+            return NONE, NONE
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+    def blocks(self) -> Iterator[slice]:
+        """The rows that are looked at together."""
         bounds = itertools.pairwise([*range(0, len(self.trained), self._rows), len(self.trained)])
         return (slice(*bound) for bound in bounds)
 
@@ -149,7 +177,25 @@ def spread(weight: csr_array, rng: np.random.Generator) -> np.ndarray:
     return everywhere
 
 
-def _nothing(trained):
-    """A layer of that shape without connections."""
-    none = np.empty(0, np.int64)
-    return from_positions(trained.shape, none, np.empty(0, trained.dtype))
+def kept(density: float | None, weight: csr_array) -> int:
+    """Connections of a layer: ``n - int((1 - density) n)`` of its n positions, in floating point.
+
+    As many as it has if `density` is None.
+    """
+    n = math.prod(weight.shape)
+    return weight.nnz if density is None else n - int((1 - density) * n)
+
+
+def to_largest(weight: csr_array, shadow: Shadow, n: int) -> Rewire:
+    """The change from the present connections to the `n` largest of the shadow."""
+    return change_to(weight, shadow, shadow.largest(n))
+
+
+def change_to(weight: csr_array, shadow: Shadow, positions: np.ndarray) -> Rewire:
+    """The change from the present connections to those at flat `positions`, ascending.
+
+    What enters brings its weight from the shadow.
+    """
+    stays, stayed = meet(flat(weight), positions)
+    grow = positions[~stayed]
+    return Rewire(np.flatnonzero(~stays), grow, shadow.values(grow))

@@ -929,3 +929,284 @@ def two_largest_singular_values(present):
     """Of a pattern, by the dense decomposition."""
     values = [*np.linalg.svd(np.array(present, float), compute_uv=False), 0.0, 0.0]
     return values[0], values[1]
+
+
+# ---------------------------------------------------------------- analysis
+
+
+def thinned(weights, presents, counts):
+    """Dense weights without the `counts[k]` smallest of layer k; of all layers if one number."""
+    if isinstance(counts, int):
+        counts = weakest_of_all(weights, presents, counts)
+    left = []
+    for weight, present, count in zip(weights, presents, counts, strict=True):
+        values = (weight * present).ravel()
+        values[weakest(weight, present, count)] = 0
+        left.append(values.reshape(weight.shape))
+    return left
+
+
+def ensemble(outputs, average):
+    """Mean over the members of what each says of an example and a class."""
+    scores = []
+    for member in outputs:
+        probabilities = np.array([softmax(logits) for logits in member])
+        votes = np.zeros_like(probabilities)
+        for example, logits in enumerate(member):
+            votes[example, list(logits).index(max(logits))] = 1
+        scores.append(
+            {
+                "softmax": probabilities,
+                "logits": member,
+                "log_probabilities": np.log(probabilities),
+                "vote": votes,
+            }[average]
+        )
+    return sum(scores) / len(scores)
+
+
+def agreements(outputs):
+    """Examples on which each two members have the same first largest output."""
+    classes = [[list(logits).index(max(logits)) for logits in member] for member in outputs]
+    return [[sum(a == b for a, b in zip(m, n, strict=True)) for n in classes] for m in classes]
+
+
+def trajectories(denses, presents):
+    """By position: a list of values, None where the weight does not exist."""
+    found = {}
+    for position in range(denses[0].size):
+        line = [
+            float(dense.flat[position]) if present.flat[position] else None
+            for dense, present in zip(denses, presents, strict=True)
+        ]
+        if any(value is not None for value in line):
+            found[position] = line
+    return found
+
+
+# ---------------------------------------------------------------- scores at initialisation
+
+
+def hessian_product(weights, biases, x, labels, direction, temperature=1.0):
+    """Hessian of an MLP's mean cross-entropy by its weights, times a direction.
+
+    By a complex step: the gradient at ``w + i h v`` has the imaginary part ``h H v``, exact to
+    rounding for a tiny h. Nothing is conjugated.
+    """
+    step, n = 1e-30, len(labels)
+    moved = [w + 1j * step * v for w, v in zip(weights, direction, strict=True)]
+    activations, sums = [x], []
+    for weight, bias in zip(moved, biases, strict=True):
+        sums.append(activations[-1] @ weight.T + bias)
+        activations.append(np.where(sums[-1].real > 0, sums[-1], 0))
+    delta = np.zeros(sums[-1].shape, complex)
+    for e in range(n):
+        z = sums[-1][e] / temperature
+        shares = np.exp(z - max(z.real))
+        delta[e] = shares / shares.sum()
+        delta[e, labels[e]] -= 1
+        delta[e] /= n * temperature
+    products = []
+    for k in reversed(range(len(moved))):
+        products.insert(0, (delta.T @ activations[k]).imag / step)
+        if k:
+            delta = (delta @ moved[k]) * (sums[k - 1].real > 0)
+    return products
+
+
+def path_flows(weights, biases):
+    """R, and of each weight the products of magnitudes over all paths through it, in R."""
+    weights, biases = [abs(w) for w in weights], [abs(b) for b in biases]
+    units = [weights[0].shape[1], *(len(w) for w in weights)]
+    flows, everything = [np.zeros(w.shape) for w in weights], 0.0
+    for start in range(len(units)):  # from an input, or from the bias of a unit
+        for path in itertools.product(*map(range, units[start:])):
+            flow = biases[start - 1][path[0]] if start else 1.0
+            steps = list(zip(range(start, len(weights)), path, path[1:], strict=False))
+            for k, j, i in steps:
+                flow *= weights[k][i, j]
+            for k, j, i in steps:
+                flows[k][i, j] += flow
+            everything += flow
+    return everything, flows
+
+
+def synflow_masks(weights, kept_counts):
+    """Masks after rounds that leave so many, of equal flows the first; scores by dense products."""
+    masks = [np.ones(w.shape, bool) for w in weights]
+    for n_kept in kept_counts:
+        masked = [abs(w) * m for w, m in zip(weights, masks, strict=True)]
+        flows = []
+        for k, w in enumerate(masked):
+            before, behind = np.ones(masked[0].shape[1]), np.ones(len(masked[-1]))
+            for earlier in masked[:k]:
+                before = earlier @ before
+            for later in reversed(masked[k + 1 :]):
+                behind = later.T @ behind
+            flows.append(np.where(masks[k], w * np.outer(behind, before), -1.0))
+        masks = pooled_masks(flows, n_kept)
+    return masks
+
+
+def pooled_masks(scores, n_kept):
+    """Where the `n_kept` largest scores of all arrays are, of equal ones the first."""
+    order = sorted(
+        ((-s, k, i) for k, part in enumerate(scores) for i, s in enumerate(part.flat)),
+    )
+    masks = [np.zeros(part.shape, bool) for part in scores]
+    for _, k, i in order[:n_kept]:
+        masks[k].flat[i] = True
+    return masks
+
+
+def snip_masks(weights, biases, x, labels, kept_counts, frozen):
+    """Masks after rounds of SNIP on masked dense weights; a removed one may come back or not."""
+    masks = [np.ones(w.shape, bool) for w in weights]
+    for n_kept in kept_counts:
+        masked = [w * m for w, m in zip(weights, masks, strict=True)]
+        _, grads, _ = backpropagation(masked, biases, x, labels)
+        scores = [abs(w * g) for w, g in zip(weights, grads, strict=True)]
+        if frozen:
+            scores = [np.where(m, s, -1.0) for s, m in zip(scores, masks, strict=True)]
+        masks = pooled_masks(scores, n_kept)
+    return masks
+
+
+# ---------------------------------------------------------------- DNW, edge-popup
+
+
+def dnw_mask(weight, density):
+    """True at the ``n - int((1 - density) n)`` largest of a layer, one after the other."""
+    n = weight.size
+    order = sorted(range(n), key=lambda at: (-abs(weight.flat[at]), at))
+    mask = np.zeros(n, bool)
+    for at in order[: n - int((1 - density) * n)]:
+        mask[at] = True
+    return mask.reshape(weight.shape)
+
+
+def dnw_training(weight, density, batches, rate, momentum):
+    """One linear layer without bias, squared error, every weight trained straight through."""
+    weight = [[float(w) for w in row] for row in weight]
+    slow = [[0.0] * len(row) for row in weight]
+    for x, targets in batches:
+        mask = dnw_mask(np.array(weight), density)
+        n, (rows, columns) = len(x), mask.shape
+        for i in range(rows):
+            errors = []
+            for e in range(n):
+                y = sum(weight[i][j] * x[e, j] for j in range(columns) if mask[i, j])
+                errors.append((y - targets[e, i]) / n)
+            for j in range(columns):
+                grad = sum(errors[e] * x[e, j] for e in range(n))
+                slow[i][j] = momentum * slow[i][j] + grad
+                weight[i][j] -= rate * slow[i][j]
+    return weight
+
+
+# ---------------------------------------------------------------- pruning
+
+
+def pruned_exactly(weight, present, k):
+    """The mask after the k smallest magnitudes have gone; of equals the last in order go."""
+    places = [p for p in np.ndindex(weight.shape) if present[p]]
+    order = sorted(range(len(places)), key=lambda i: (abs(weight[places[i]]), -i))
+    after = present.copy()
+    for i in order[:k]:
+        after[places[i]] = False
+    return after
+
+
+def pruned_by_google(weight, present, p):
+    """``prune_by_percent_once`` of google-research/lottery-ticket-hypothesis."""
+    ordered = sorted(abs(w) for w, here in zip(weight.flat, present.flat, strict=True) if here)
+    cutoff = ordered[int(np.round(p * len(ordered)))]
+    return present & ~(np.abs(weight) <= cutoff)
+
+
+def pruned_by_open_lth(weights, presents, p, ignored=()):
+    """The sparse global strategy of facebookresearch/open_lth: the masks after it."""
+    k = int(np.ceil(p * sum(present.sum() for present in presents)))
+    layers = [i for i in range(len(weights)) if i not in ignored]
+    pool = [np.abs(weights[i][presents[i]]) for i in layers]
+    threshold = np.sort(np.concatenate(pool))[k]
+    return [
+        presents[i] & (np.abs(weights[i]) > threshold) if i in layers else presents[i]
+        for i in range(len(weights))
+    ]
+
+
+def pruned_by_tfmot(weight, sparsity):
+    """The mask that tfmot makes of a weight whose masked entries are zeros."""
+    k = int(max(np.round(np.float32(weight.size) * (np.float32(1) - np.float32(sparsity))), 1))
+    threshold = np.sort(np.abs(weight).reshape(-1))[::-1][k - 1]
+    return np.abs(weight) >= threshold
+
+
+def channel_norms(weight, q, axis, block):
+    """Norm of every channel of a dense weight with zeros where nothing is."""
+    n = weight.shape[axis] // block
+    channels = (
+        weight[c] if axis == 0 else weight[:, c * block : (c + 1) * block] for c in range(n)
+    )
+    rules = {
+        1: lambda v: sum(v),
+        2: lambda v: math.sqrt(sum(x * x for x in v)),
+        np.inf: max,
+        -np.inf: min,
+    }
+    return [rules[q]([abs(float(x)) for x in channel.flat]) for channel in channels]
+
+
+def histogram_threshold(magnitudes, sparsity, nbins):
+    """TF contrib's threshold of a layer, its masked zeros among the magnitudes."""
+    top = max(magnitudes)
+    counts = [0] * nbins
+    for size in magnitudes:
+        counts[min(nbins - 1, math.floor(nbins * (size / top)))] += 1
+    below = sum(sum(counts[: i + 1]) / len(magnitudes) < sparsity for i in range(nbins))
+    return below / nbins * top
+
+
+def contrib_masks(weights, sparsities, nbins, decay):
+    """The masks of one layer that TF contrib makes, update by update, of these weights."""
+    threshold, masks = 0.0, []
+    for weight, sparsity in zip(weights, sparsities, strict=True):
+        now = histogram_threshold(np.abs(weight).reshape(-1), sparsity, nbins)
+        threshold = now * (1 - decay) + threshold * decay
+        masks.append(np.abs(weight) > threshold)
+    return masks
+
+
+def quadrant(initial, final, present, percent):
+    """Zhou et al.'s ``large_init_large_final`` on dense arrays: the mask, without ties."""
+    sides = []
+    for weight in (initial, final):
+        score = np.abs(weight).astype(float)
+        score[~present] = -9999
+        sides.append(score)
+    size, alive = present.size, present.sum()
+    target = ((size - alive) + alive * (percent / 100)) / size * 100
+
+    def count(percentile):
+        bounds = [np.percentile(score, percentile) for score in sides]
+        stay = (sides[0] >= bounds[0]) & (sides[1] >= bounds[1])
+        return size - stay.sum()
+
+    low, high = 0.0, target
+    found = None
+    while found is None:
+        middle = (low + high) / 2
+        if count(middle) == int(size * target / 100):
+            found = middle
+        elif high - low < 1e-4:
+            found = high
+        elif count(middle) > int(size * target / 100):
+            high = middle
+        else:
+            low = middle
+    mask = np.ones(present.shape, bool)
+    for score in sides:
+        order = np.argsort(score.reshape(-1), kind="stable")
+        mask.reshape(-1)[order[: int(size * found / 100)]] = False
+    return mask

@@ -439,3 +439,12 @@ def test_a_structure_that_does_not_fit_is_refused():
             mlp([3, 2, 2], structure=STRUCTURE, rng=rng, **beside)
     with pytest.raises(TypeError, match=r"^mlp: density must be given \(None for a dense netw"):
         mlp([3, 2, 2], rng=rng)
+
+
+def test_a_relu_on_the_outputs_if_asked_for():
+    net, plain = make(logits_activation="relu"), make()
+    assert kinds(net) == [*kinds(plain), ReLU]
+    x = np.random.default_rng(163).standard_normal((9, net.n_in))
+    np.testing.assert_array_equal(net.predict(x), np.maximum(plain.predict(x), 0))
+    with pytest.raises(ValueError, match=r"^mlp: logits_activation must be one of"):
+        make(logits_activation="tanh")

@@ -464,3 +464,156 @@ def test_a_layer_cannot_stand_twice():
 def test_a_network_without_positions_has_no_density():
     nothing = csr.from_positions((0, 3), np.empty(0, np.int64), np.empty(0))
     assert np.isnan(Network([Linear(nothing)]).density)
+
+
+# ---------------------------------------------------------------- pruning
+
+
+def at_random(net, seed, fraction=0.3):
+    """Slots to drop of every layer with a weight."""
+    rng = np.random.default_rng(seed)
+    sizes = [layer.weight.size for layer in net.weighted]  # of CSR the stored ones
+    return [np.flatnonzero(rng.random(size) < fraction) for size in sizes]
+
+
+@every_dtype
+@pytest.mark.parametrize("density", [None, 0.6])
+def test_pruning_removes_the_slots_and_keeps_the_bits_of_the_others(density, dtype):
+    net = make(density, dtype, activation="srelu")
+    net.layers[0].bias[:] = 3
+    drops = at_random(net, 151)
+    old = [(csr.flat(w), w.data.copy()) for w in net.topology]
+    others = [p.value.tobytes() for p in net.parameters() if p.name != "weight"]
+    sources = net.prune(drops)
+    assert len(net.sparse_layers) == 3
+    for layer, (positions, values), drop, source in zip(
+        net.weighted, old, drops, sources, strict=True
+    ):
+        ref = np.setdiff1d(np.arange(len(positions)), drop)
+        assert source.tolist() == ref.tolist()
+        assert csr.flat(layer.weight).tolist() == positions[ref].tolist()
+        assert layer.weight.data.tobytes() == values[ref].tobytes()
+        assert layer.weight.dtype == dtype
+    assert [p.value.tobytes() for p in net.parameters() if p.name != "weight"] == others
+
+
+def test_a_pruned_network_computes_what_a_mask_would():
+    net, twin = make(None), make(None)
+    drops = at_random(net, 157)
+    net.prune(drops)
+    for layer, drop in zip(twin.weighted, drops, strict=True):
+        layer.weight.reshape(-1)[drop] = 0
+    x, y = batch()
+    # Sums of seven products in another order: a few units in the last place of float64.
+    np.testing.assert_allclose(net.predict(x), twin.predict(x), atol=1e-14)
+    _, grads = net.gradients(tiles.pack(x), y)
+    _, refs = twin.gradients(tiles.pack(x), y)
+    for layer, grad, ref in zip(net.layers, grads, refs, strict=True):
+        if grad is not None:
+            at = csr.flat(layer.weight)
+            np.testing.assert_allclose(grad.weight, ref.weight.reshape(-1)[at], atol=1e-14)
+
+
+def test_layers_that_are_not_named_stay_as_they_are():
+    net = make(None)
+    before = net.layers
+    sources = net.prune([None, np.array([0, 4]), None])
+    assert sources[0] is sources[2] is None
+    assert [isinstance(layer, Dense) for layer in net.weighted] == [True, False, True]
+    assert net.layers[0] is before[0]
+    assert net.layers[-1] is before[-1]
+
+
+def test_an_empty_list_of_slots_makes_a_dense_layer_sparse_and_complete():
+    net, x = make(None), batch()[0]
+    before = net.predict(x)
+    net.prune([np.empty(0, np.int64)] * 3)
+    assert net.density == 1
+    np.testing.assert_allclose(net.predict(x), before, atol=1e-14)
+
+
+def test_pruned_zeros_are_pruned_and_others_stay():
+    net = Network([Dense(np.array([[0.0, 1.0], [0.0, 2.0]]))])
+    net.prune([np.array([1])])
+    assert csr.flat(net.layers[0].weight).tolist() == [0, 2, 3]
+    assert net.layers[0].weight.data.tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("drops", "words"),
+    [
+        ([None], "Network: drops must be one per layer with a weight, 3, got 1"),
+        (
+            [np.array([42]), None, None],
+            "Network: slots to prune must be in [0, 42), got 42",
+        ),
+        (
+            [np.array([3, 3]), None, None],
+            "Network: slots to prune must be ascending and unique, got 3 before 3",
+        ),
+    ],
+)
+def test_slots_that_do_not_fit_are_refused_and_nothing_changes(drops, words):
+    net = make(None)
+    before = net.layers
+    with refuses(ValueError, words):
+        net.prune(drops)
+    assert net.layers is before
+
+
+def test_slots_must_be_integers():
+    with refuses(TypeError, "Network: slots to prune must hold integers, got dtype float64"):
+        make(None).prune([np.array([1.0]), None, None])
+
+
+# ---------------------------------------------------------------- through BLAS
+
+
+@every_dtype
+@pytest.mark.parametrize("density", [0.3, 1.0])
+def test_through_blas_everything_is_the_same_up_to_rounding(density, dtype):
+    net, twin = make(density, dtype), make(density, dtype)
+    net.on_blas_above(0.0)
+    x, y = batch(dtype=dtype)
+    # Sums of at most 21 products of numbers about 1, in another order.
+    close = {"rtol": 0, "atol": float(100 * np.finfo(dtype).eps)}
+    np.testing.assert_allclose(net.predict(x), twin.predict(x), **close)
+    loss, grads = net.gradients(tiles.pack(x), y)
+    ref_loss, refs = twin.gradients(tiles.pack(x), y)
+    assert loss == pytest.approx(ref_loss, abs=close["atol"])
+    for grad, ref in zip(grads, refs, strict=True):
+        if grad is not None:
+            assert grad.weight.dtype == dtype
+            np.testing.assert_allclose(grad.weight, ref.weight, **close)
+            np.testing.assert_allclose(grad.bias, ref.bias, **close)
+            np.testing.assert_allclose(grad.block(0, 2), ref.block(0, 2), **close)
+
+
+def test_blas_is_for_layers_above_the_density_only(monkeypatch):
+    dense = []
+    forward = Dense.forward
+    monkeypatch.setattr(Dense, "forward", lambda la, x: dense.append(la.n_in) or forward(la, x))
+    net = make(None)
+    net.on_blas_above(0.5)
+    net.prune([np.arange(21), np.arange(14), np.empty(0, np.int64)])  # 0.5, 16/30, 1
+    net.predict(batch()[0])
+    assert dense == [6, 5]
+    net.on_blas_above(1.0)
+    dense.clear()
+    net.predict(batch()[0])
+    assert dense == []
+
+
+def test_what_is_left_out_is_left_out_of_blas_too():
+    net, twin = make(1.0), make(1.0)
+    net.on_blas_above(0.5)
+    for one in (net, twin):
+        one.sparse_layers[0].leave_out(np.array([0, 5, 9]))
+    x = batch()[0]
+    np.testing.assert_allclose(net.predict(x), twin.predict(x), atol=1e-14)
+
+
+@pytest.mark.parametrize("density", [-0.1, float("nan")])
+def test_a_density_below_zero_is_refused(density):
+    with refuses(ValueError, f"Network: density must be at least 0, got {density}"):
+        make().on_blas_above(density)

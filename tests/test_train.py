@@ -1114,3 +1114,104 @@ def test_a_layer_that_is_not_restructured_keeps_what_it_leaves_out():
     assert [len(layer.left_out) for layer in (first, second, third)] == [1, 0, 1]
     assert sources[0].tolist() == list(range(first.weight.nnz))
     assert sources[1].tolist() == list(range(1, second.weight.nnz + 1))
+
+
+# ---------------------------------------------------------------- a part of a training
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 7])
+def test_a_training_cut_in_two_is_the_whole_one_where_nothing_is_remembered(cut):
+    # Without momentum, dropout and draws nothing but the weights passes the cut.
+    (whole, data, _), (parts, _, _) = problem(401), problem(401)
+    optimizer = optim.sgd(schedules.Cosine(0.5, stop=9), weight_decay=0.1)
+    ref = fitted(whole, data, np.random.default_rng(403), optimizer=optimizer)
+    histories = [
+        fitted(parts, data, np.random.default_rng(403), optimizer=optimizer, span=span)
+        for span in ((0, cut), (cut, None))
+    ]
+    assert all_bytes(parts) == all_bytes(whole)
+    assert [step for history in histories for step in history.steps] == ref.steps
+    assert {e.epoch for h in histories for e in h.epochs} == {1, 2, 3}
+
+
+def test_a_part_of_a_training_rewires_at_its_own_steps():
+    net, data, rng = problem(409)
+    history = fitted(net, data, rng, method=RigL(every=2, stop=9), span=(4, 8))
+    assert [step.step for step in history.steps] == [5, 6, 7, 8]
+    assert {event.step for event in history.events} == {6, 8}
+
+
+def test_the_loss_of_a_partial_epoch_is_the_mean_over_what_it_saw():
+    net, (x, y), rng = problem(419, n=25)
+    history = fitted(net, (x, y), rng, span=(2, 4))
+    (first, second), losses = history.epochs, [step.loss for step in history.steps]
+    assert first.loss == pytest.approx(losses[0], abs=1e-15)  # the five examples that are left
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert second.loss == pytest.approx(losses[1], abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "span", [(3, 3), (-1, 4), (0, 10), (9, None), (None, 3), (0.5, 3), (0, 1, 2)]
+)
+def test_a_span_that_is_none_is_refused(span):
+    net, data, rng = problem(421)
+    with pytest.raises(ValueError, match=r"^fit: span must"):
+        fitted(net, data, rng, span=span)
+
+
+# ---------------------------------------------------------------- connections held still
+
+
+@pytest.mark.parametrize("optimizer", [optim.sgd(0.3, 0.9, weight_decay=0.1), optim.adam(0.1)])
+def test_held_connections_are_used_and_never_trained(optimizer):
+    net, data, rng = problem(431, density=0.6)
+    held = [np.arange(0, layer.weight.nnz, 3) for layer in net.sparse_layers]
+    before = [layer.weight.data.copy() for layer in net.sparse_layers]
+    fitted(net, data, rng, method=Static(still=held), optimizer=optimizer)
+    for layer, still, old in zip(net.sparse_layers, held, before, strict=True):
+        moved = layer.weight.data != old
+        assert not moved[still].any()
+        assert np.delete(moved, still).any()  # not all: dead units have no gradient
+
+
+@pytest.mark.parametrize("still", [[0, 0], [5, 2], [-1], [10**6]])
+def test_held_connections_that_are_none_are_refused(still):
+    net, data, rng = problem(433)
+    held = [np.array(still), np.empty(0, np.int64), np.empty(0, np.int64)]
+    with pytest.raises(ValueError, match=r"^fit: slots held still must"):
+        fitted(net, data, rng, method=Static(still=held))
+
+
+def test_biases_that_a_method_keeps_still_stay():
+    class WithoutBiases(Static):
+        trains_biases = False
+
+    net, data, rng = problem(439)
+    for layer in net.sparse_layers:
+        layer.bias[:] = 0.5
+    before = values(net)
+    optimizer = optim.sgd(0.3, momentum=0.9, weight_decay=0.1)
+    fitted(net, data, rng, method=WithoutBiases(), optimizer=optimizer)
+    for parameter, old in zip(net.parameters(), before, strict=True):
+        assert (parameter.value.tolist() == old.tolist()) == (parameter.name == "bias")
+
+
+def test_an_event_before_the_first_step_is_numbered_0():
+    class AtOnce(Static):
+        rewires_at_start = True
+
+        def rewire(self, net, grads, state, step, rng):
+            assert grads == ()
+            none = np.empty(0, np.int64)
+            first = csr.Rewire(np.array([2]), none, np.empty(0))
+            return (first, *(csr.Rewire(none, none, np.empty(0)) for _ in (1, 2))), state
+
+    net, data, rng = problem(443)
+    before = net.connections
+    history = fitted(net, data, rng, method=AtOnce(), optimizer=optim.sgd(0.1, 0.9))
+    assert net.connections == (before[0] - 1, *before[1:])
+    assert [(event.step, event.layer, len(event.dropped)) for event in history.events] == [
+        (0, 0, 1),
+        (0, 1, 0),
+        (0, 2, 0),
+    ]

@@ -4,13 +4,16 @@ from sparse_ref.methods.base import Method, Run
 from sparse_ref.methods.deepr import DeepR
 from sparse_ref.methods.dnw import DNW
 from sparse_ref.methods.dsr import DSR
+from sparse_ref.methods.edge_popup import EdgePopup
 from sparse_ref.methods.ggr import GGR
+from sparse_ref.methods.gradual import GradualPruning
 from sparse_ref.methods.itop import ITOP
 from sparse_ref.methods.rigl import RigL
 from sparse_ref.methods.set_ import SET
 from sparse_ref.methods.set_rigl import SetRigL
 from sparse_ref.methods.snfs import SNFS
 from sparse_ref.methods.static import Static
+from sparse_ref.methods.supermask import Supermask
 from sparse_ref.methods.topkast import TopKAST
 
 ALL = {
@@ -25,6 +28,9 @@ ALL = {
     "itop": ITOP,
     "topkast": TopKAST,
     "dnw": DNW,
+    "edge_popup": EdgePopup,
+    "supermask": Supermask,
+    "gradual": GradualPruning,
 }
 
 __all__ = [
@@ -36,10 +42,13 @@ __all__ = [
     "SET",
     "SNFS",
     "DeepR",
+    "EdgePopup",
+    "GradualPruning",
     "Method",
     "RigL",
     "Run",
     "SetRigL",
     "Static",
+    "Supermask",
     "TopKAST",
 ]

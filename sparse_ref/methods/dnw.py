@@ -36,18 +36,15 @@ memory or in files (`shadow_folder`). The gradient of a step costs as much as a 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
-from sparse_ref import csr
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base import Method, Run, check_name, check_number, check_steps, keep
 from sparse_ref.network import Network
-from sparse_ref.selection import meet
-from sparse_ref.shadow import Shadow, spread
+from sparse_ref.shadow import Shadow, kept, spread, to_largest
 
 FREEZE = ("after_update", "after_forward")
 
@@ -136,7 +133,7 @@ class DNW(Method):
                 zip(net.sparse_layers, rng.spawn(len(net.sparse_layers)), strict=True)
             )
         )
-        counts = tuple(self._count(layer.weight) for layer in net.sparse_layers)
+        counts = tuple(kept(self.density, layer.weight) for layer in net.sparse_layers)
         return State(shadows, counts)
 
     def shadows(self, state: State) -> tuple[Shadow, ...] | None:
@@ -161,32 +158,6 @@ class DNW(Method):
             layers = zip(net.sparse_layers, state.shadows, state.counts, strict=True)
             rewires = tuple(to_largest(la.weight, shadow, n) for la, shadow, n in layers)
         return rewires, state._replace(shadows=None) if freezes else state
-
-    def _count(self, weight):
-        return weight.nnz if self.density is None else kept(self.density, weight.shape)
-
-
-def kept(density: float | Real, shape: tuple[int, int]) -> int:
-    """Connections of a layer: ``n - int((1 - density) n)`` of its n positions, in floating point.
-
-    Examples
-    --------
-    >>> [kept(0.095, shape) for shape in ((300, 784), (100, 300), (10, 100))]
-    [22344, 2850, 95]
-    """
-    n = shape[0] * shape[1]
-    return n - int((1 - density) * n)  # type: ignore[operator]
-
-
-def to_largest(weight: csr.csr_array, shadow: Shadow, n: int) -> Rewire:
-    """The change from the present connections to the `n` largest of the shadow.
-
-    What enters brings its weight from there.
-    """
-    before, after = csr.flat(weight), shadow.largest(n)
-    stays, stayed = meet(before, after)
-    grow = after[~stayed]
-    return Rewire(np.flatnonzero(~stays), grow, shadow.values(grow))
 
 
 class DecayedWhereChosen(Shadow):
