@@ -239,3 +239,21 @@ def sort_spread(values, population, ends, out):
 @njit(cache=True)
 def _bucket(value, buckets, population):
     return min(buckets - 1, np.int64(np.float64(value) * (buckets / population)))
+
+
+@njit(cache=True)
+def scatter(indptr, indices, data, out):
+    """Write each connection's number to its place in the zeros of ``out`` (n_out, n_in)."""
+    for i in range(indptr.size - 1):
+        row = out[i]
+        for k in range(indptr[i], indptr[i + 1]):
+            row[indices[k]] = data[k]
+
+
+@njit(cache=True)
+def gather(indptr, indices, dense, out):
+    """``out[k]`` is what ``dense`` (n_out, n_in) has at connection k."""
+    for i in range(indptr.size - 1):
+        row = dense[i]
+        for k in range(indptr[i], indptr[i + 1]):
+            out[k] = row[indices[k]]

@@ -18,7 +18,22 @@ import numpy as np
 import pytest
 
 from sparse_ref import History, evaluate, first_difference, fit, models, optim, schedules
-from sparse_ref.methods import DSR, GGR, ITOP, SET, SNFS, DeepR, RigL, SetRigL, Static, TopKAST
+from sparse_ref.methods import (
+    DNW,
+    DSR,
+    GGR,
+    ITOP,
+    SET,
+    SNFS,
+    DeepR,
+    EdgePopup,
+    GradualPruning,
+    RigL,
+    SetRigL,
+    Static,
+    Supermask,
+    TopKAST,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 METHODS = {
@@ -33,6 +48,10 @@ METHODS = {
     "snfs": (SNFS(every=3), "relu"),
     "itop": (ITOP(every=3, growth="random_unfired"), "relu"),
     "topkast": (TopKAST(refresh_every=3), "relu"),
+    "dnw": (DNW(freeze_epoch=8), "relu"),
+    "edge_popup": (EdgePopup(), "relu"),
+    "supermask": (Supermask(), "relu"),
+    "gradual": (GradualPruning(0.05, every=3, initial_density=0.3), "relu"),
 }
 
 # SHA-256 of the structure and the parameters after a training of 12 epochs (`trained`). They are
@@ -45,8 +64,16 @@ GOLDEN = {
     "deepr float64": "9745e26003d8c0d0ef1a9cd7266d6694efb7a1bace2536a09bb434a52f15a57a",
     "dsr float32": "739b4964a9ecd6df7191e54cb381501e698c51bf9a799f52d9492ef026b24f26",
     "dsr float64": "9b74b1ed22b63cc07e4d56988cf53622b52070c356e4fcdfdee3a77827a41fa8",
+    "dnw float32": "9229aaa11bd287c5ee5a57902afbd44f545dd4b7bdcd078e46cdd83ec291690b",
+    "dnw float64": "30a2c6526ebf6935a9e7e69fcceaf9160ff94c75533af2b0e30799152e915d5e",
+    "edge_popup float32": "aa7f45b080596ec2d63aef96e95e711aa92c66555488fdf0b2edbbf1dbb2c918",
+    "edge_popup float64": "0262e1e7394d04d54d78593fbec8b608dc05daa96d5571dbea70b0606850a5da",
+    "supermask float32": "91d96483aac001402a11791993d2e07eb3c0267a12019f86b72b9c81c375e437",
+    "supermask float64": "739704bd6d2c8d28eb59cdcbccd9852b055a156fca92e39b1d357fd1f8da1005",
     "ggr float32": "5080d84f976f57decc96541def2ee9e44d8135e829a4feaeb8210108813e70e8",
     "ggr float64": "11d4e9956db58345a3d15ffb343d11577f859cda2d39568a3818e207761acaca",
+    "gradual float32": "75f93a28e1f4d1a61baa7282f0b484070323d1b0b8844f0071c0550da433a9bd",
+    "gradual float64": "8b2db2be65f267acc9114aa5e4bbade8ffb0594b1726a2d36f86da8a8c07d7ad",
     "itop float32": "714e772fa91aec2314747307021a97806020eee24360e0e7d31b25b5ef019b46",
     "itop float64": "dddedb806d9c987f43d8e6211eedd1219b60982160d75336f0d7e924140a3da5",
     "rigl float32": "c9aaad84daddf478564c2f06536d41d3e91a270581bd39ee30fac72542ba8d56",
@@ -121,7 +148,7 @@ every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("key", GOLDEN)
 def test_a_short_training_gives_the_bytes_it_always_gave(key):
     net, history = trained(*key.split())
-    assert sum(len(event.grown) for event in history.events) > 50
+    assert sum(len(event.dropped) for event in history.events) > 50
     assert sha256(net) == GOLDEN[key]
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.sparse import csr_array
 
-from sparse_ref import csr, tiles
+from sparse_ref import csr, structure, tiles
 from sparse_ref.csr_checks import integers, require_ascending
 from sparse_ref.kernels import backward, bias_gradient, sddmm, spmm
 from sparse_ref.layers.base import LayerGrad, Pullback, check_bias, check_tiles
@@ -134,13 +134,12 @@ class Linear:
     def _forward_on_blas(self, data, x):
         """The same by a dense layer that lives until its pullback has been called."""
         weight = self.weight
-        dense = np.zeros(weight.shape, weight.dtype)
-        dense.reshape(-1)[csr.flat(weight)] = data
-        y, pullback_of_all = Dense(dense, self.bias).forward(x)
+        y, pullback_of_all = Dense(_spread(weight, data), self.bias).forward(x)
 
         def pullback(delta, wanted=True):
-            out, grad = pullback_of_all(check_tiles("Linear", delta, len(dense), x.dtype), wanted)
-            return out, grad._replace(weight=grad.weight.reshape(-1)[csr.flat(weight)])
+            delta = check_tiles("Linear", delta, weight.shape[0], weight.dtype)
+            out, grad = pullback_of_all(delta, wanted)
+            return out, grad._replace(weight=_collected(weight, grad.weight))
 
         return y, pullback
 
@@ -151,3 +150,21 @@ class Linear:
         data = self.weight.data.copy()
         data[self._left_out] = 0
         return data
+
+
+def _spread(weight, data):
+    """A dense array of the connections' values; of a complete layer those themselves."""
+    if weight.nnz == math.prod(weight.shape):
+        return data.reshape(weight.shape)
+    dense = np.zeros(weight.shape, weight.dtype)
+    structure.scatter(weight.indptr, weight.indices, data, dense)
+    return dense
+
+
+def _collected(weight, dense):
+    """What a dense array has at the connections."""
+    if weight.nnz == dense.size:
+        return dense.reshape(-1)
+    out = tiles.empty_like(weight.data)
+    structure.gather(weight.indptr, weight.indices, dense, out)
+    return out

@@ -1,5 +1,7 @@
 """Sparse-training methods, one file per paper; `ALL` lists them for tests and the command."""
 
+from typing import Any
+
 from sparse_ref.methods.base import Method, Run
 from sparse_ref.methods.deepr import DeepR
 from sparse_ref.methods.dnw import DNW
@@ -16,7 +18,7 @@ from sparse_ref.methods.static import Static
 from sparse_ref.methods.supermask import Supermask
 from sparse_ref.methods.topkast import TopKAST
 
-ALL = {
+ALL: dict[str, Any] = {  # name -> subclass of `Method`
     "static": Static,
     "set": SET,
     "deepr": DeepR,

@@ -15,7 +15,6 @@ difference is an option, and a *convention* is a named bundle of options: ``RigL
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Rational
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -33,6 +32,7 @@ from sparse_ref.methods.base_checks import (
     check_number,
     check_steps,
 )
+from sparse_ref.methods.base_counts import ROUNDINGS, count
 from sparse_ref.network import Network
 from sparse_ref.schedules import Schedule, as_schedule
 from sparse_ref.selection import meet
@@ -75,8 +75,13 @@ class Method:
         After an event the optimizer starts anew, with empty buffers.
     rewires_at_start : bool
         An event, numbered 0, comes before the first step; it is handed no gradients.
-    trains_biases : bool
-        Biases are trained; otherwise they stay as they are.
+    trains_weights, trains_biases : bool
+        They are trained; otherwise they stay as they are.
+    grows : bool
+        An event adds connections; otherwise it only removes some.
+    starts_complete : bool
+        It is for layers that are built with every connection, and thins them out to a density that
+        it has as an option.
     conventions : mapping
         Name -> options, by which a public code differs from the paper.
     """
@@ -85,7 +90,10 @@ class Method:
     drifts: bool = False
     resets_optimizer: bool = False
     rewires_at_start: bool = False
+    trains_weights: bool = True
     trains_biases: bool = True
+    grows: bool = True
+    starts_complete: bool = False
     conventions: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}}
 
     @property
@@ -247,50 +255,6 @@ def keep_regrown(
     """Slots and positions without what is in both: a connection chosen again stays as it was."""
     again, chosen_again = meet(csr.positions_of(weight, drop), grow)
     return drop[~again], grow[~chosen_again]
-
-
-def count(fraction: float, nnz: int, rounding: str = "floor") -> int:
-    """How many of `nnz` connections an event drops: about ``fraction * nnz``, within 0 ... nnz.
-
-    Parameters
-    ----------
-    fraction : float
-        In [0, 1].
-    nnz : int
-    rounding : str
-        ======================  ==================================================================
-        ``floor``               ``floor(fraction * nnz)`` in float64 (rigl-torch, and our default)
-        ``floor_f32``           the same in float32 (RigL's TensorFlow codes)
-        ``ceil``                in float64 (SNFS, ITOP, rigl-reproducibility)
-        ``round_half_even``     ``nnz`` less ``round((1 - fraction) * nnz)`` in float32, of which at
-                                least one stays (jaxpruner rounds what is kept)
-        ``floor_plus_one``      ``floor(fraction * nnz) + 1`` (DSR's code without its threshold)
-        ======================  ==================================================================
-
-    Examples
-    --------
-    >>> [count(0.29, 100, rule) for rule in ("floor", "floor_f32", "ceil")]
-    [28, 29, 29]
-    >>> count(0.5, 7, "round_half_even"), count(1.0, 7, "round_half_even")
-    (3, 6)
-    """
-    if rounding not in ROUNDINGS:
-        raise ValueError(f"count: rounding must be one of {list(ROUNDINGS)}, got {rounding!r}")
-    return min(nnz, ROUNDINGS[rounding](fraction, nnz))
-
-
-def _kept_half_even(fraction, nnz):
-    kept = np.round(np.float32(nnz) * (np.float32(1) - np.float32(fraction)))
-    return nnz - min(nnz, max(1, int(kept)))
-
-
-ROUNDINGS: dict[str, Callable[[float, int], int]] = {
-    "floor": lambda fraction, nnz: int(fraction * nnz),
-    "floor_f32": lambda fraction, nnz: int(np.float32(nnz) * np.float32(fraction)),
-    "ceil": lambda fraction, nnz: math.ceil(fraction * nnz),
-    "round_half_even": _kept_half_even,
-    "floor_plus_one": lambda fraction, nnz: int(fraction * nnz) + 1,
-}
 
 
 def fraction_at(who: str, drop_fraction: float | Schedule, step: int) -> float:

@@ -66,6 +66,14 @@ SOURCES = {
     "itop": Source(
         "Shiweiliuiiiiiii/In-Time-Over-Parameterization", "1b6a89e", "sparselearning/core.py"
     ),
+    "contrib": Source(
+        "tensorflow/tensorflow", "0519f21", "tensorflow/contrib/model_pruning/python/pruning.py"
+    ),
+    "tfmot": Source(
+        "tensorflow/model-optimization",
+        "05d87a3",
+        "tensorflow_model_optimization/python/core/sparsity/keras/pruning_impl.py",
+    ),
 }
 BEGIN, END = "<!-- conventions:begin -->", "<!-- conventions:end -->"
 

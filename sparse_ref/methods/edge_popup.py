@@ -78,6 +78,7 @@ class EdgePopup(Method):
     dense_state = True
     rewires_at_start = True
     rests_at_end = False
+    trains_weights = False
     trains_biases = False
 
     def __post_init__(self) -> None:

@@ -64,6 +64,7 @@ class Supermask(Method):
     dense_state = True
     rewires_at_start = True
     rests_at_end = False
+    trains_weights = False
     trains_biases = False
     conserves = "nothing"
 
