@@ -297,3 +297,15 @@ def restructured(threads):
 @compiled_only
 def test_structures_do_not_depend_on_the_number_of_threads():
     assert restructured(1) == restructured(2)
+
+
+def test_scatter_and_gather_are_the_dense_array_and_back():
+    present = np.random.default_rng(449).random((6, 9)) < 0.4
+    weight = csr.from_positions((6, 9), np.flatnonzero(present), np.arange(1.0, present.sum() + 1))
+    dense = np.zeros((6, 9))
+    structure.scatter(weight.indptr, weight.indices, weight.data, dense)
+    assert dense[present].tolist() == weight.data.tolist()
+    assert not dense[~present].any()
+    back = np.empty(weight.nnz)
+    structure.gather(weight.indptr, weight.indices, dense + 1, back)
+    assert back.tolist() == (weight.data + 1).tolist()
