@@ -26,8 +26,14 @@ def printed():
 
 def test_what_is_said_of_topologies_is_printed():
     lines, claimed = run(PROGRAMS[1])
-    assert len(PROGRAMS) == 2
     assert len(lines) == 6
+    assert lines == claimed
+
+
+def test_what_is_said_of_pruning_is_printed():
+    lines, claimed = run(PROGRAMS[2])
+    assert len(PROGRAMS) == 3
+    assert len(lines) == 2
     assert lines == claimed
 
 

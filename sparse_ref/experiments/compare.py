@@ -1,7 +1,7 @@
 """The comparison behind ``sparse-ref compare``: methods by densities by seeds, and its table."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,12 +10,13 @@ from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse
 from sparse_ref.experiments.runner import DENSE, Data, Result, label, run
 from sparse_ref.train import Callback
 
-NAMES = (DENSE, *methods.ALL)  # a method joins by its line in `methods.ALL`
+# A method joins by its line in `methods.ALL`, unless it trains no weight.
+NAMES = (DENSE, *(name for name, cls in methods.ALL.items() if cls.trains_weights))
 # Under the falling learning rate of the comparison, weights grown at the paper's N(0, 0.1²) are too
 # large to be dropped again; notebook 01 shows both.
 UNTIL = {"set": 0.75}  # and late ones would not be trained at all
 # Top-KAST ranks every position at a refresh; its paper finds rare ones as good.
-OPTIONS = {"set": {"grow_std": 0.01}, "topkast": {"refresh_every": 100}}
+OPTIONS: dict[str, dict[str, Any]] = {"set": {"grow_std": 0.01}, "topkast": {"refresh_every": 100}}
 
 
 class Row(NamedTuple):
@@ -67,7 +68,7 @@ def compare(
 
 def headline(config: RunConfig) -> str:
     """What a run is called on the screen."""
-    density = config.model.density
+    density = config.density
     return label(config) if density is None else f"{label(config)}, density {density:g}"
 
 
@@ -75,14 +76,17 @@ def table(results: Sequence[Result]) -> list[Row]:
     """Results by method and density, in the order they came."""
     groups: dict[tuple[str, float | None], list[Result]] = {}
     for result in results:
-        groups.setdefault((result.label, result.config.model.density), []).append(result)
+        groups.setdefault((result.label, result.config.density), []).append(result)
     return [_row(name, density, group) for (name, density), group in groups.items()]
 
 
 def _configured(base, name, density, seed):
     settings = merged(base, "model.density", density)
     settings = merged(settings, "method.name", "static" if name == DENSE else name)
-    settings = merged(settings, "method.options", OPTIONS.get(name, {}))
+    options = OPTIONS.get(name, {})
+    if name != DENSE and methods.ALL[name].starts_complete:
+        settings, options = merged(settings, "model.density", 1.0), options | {"density": density}
+    settings = merged(settings, "method.options", options)
     settings = merged(settings, "method.until", UNTIL.get(name))
     return parse(merged(settings, "seed", seed), "compare")
 

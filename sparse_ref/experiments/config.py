@@ -205,6 +205,11 @@ class RunConfig(_Part):
     batch_size: int = Field(default=64, ge=1)
     seed: int = Field(default=1, ge=0)
 
+    @property
+    def density(self) -> float | None:
+        """What the training is to end with: a method's own density comes before the model's."""
+        return self.method.options.get("density", self.model.density)
+
 
 def read_file(path: str | os.PathLike) -> dict[str, Any]:
     """The contents of a ``.toml`` or ``.json`` file.

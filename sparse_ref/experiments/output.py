@@ -59,7 +59,7 @@ def environment() -> dict[str, Any]:
 
 def epoch_writer(folder: Path, config: RunConfig) -> Callback:
     """A callback that adds each epoch of a run to ``metrics.jsonl`` as it ends."""
-    key = {"method": label(config), "density": config.model.density, "seed": config.seed}
+    key = {"method": label(config), "density": config.density, "seed": config.seed}
 
     def write(net, epoch, history):
         with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
@@ -73,7 +73,7 @@ def append_result(folder: Path, result: Result) -> None:
     row = {
         "data": result.config.data.name,
         "method": result.label,
-        "density": result.config.model.density,
+        "density": result.config.density,
         "epochs": result.config.epochs,
         "seed": result.config.seed,
         "connections_before": sum(result.connections[0]),
@@ -92,13 +92,13 @@ def append_outcome(folder: Path, outcome: Outcome) -> None:
     What was not measured stays empty, or null.
     """
     config, (before, after) = outcome.config, outcome.connections
-    named = "" if config.model.density is None else config.model.distribution
+    named = "" if config.density is None else config.model.distribution
     row = {
         "name": outcome.job.name,
         "data": config.data.name,
         "part": outcome.job.data,
         "method": outcome.label,
-        "density": config.model.density,
+        "density": config.density,
         "distribution": named if isinstance(named, str) else "counts",
         "epochs": config.epochs,
         "seed": config.seed,

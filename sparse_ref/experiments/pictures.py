@@ -23,7 +23,7 @@ def write_all(folder: Path, results: Sequence[Result], train_x: np.ndarray) -> l
         Training examples; pictures of pixels are drawn where an example is an image.
     """
     pictures = {"learning_curves.png": learning_curves(results)}
-    sparse = [result for result in results if result.config.model.density is not None]
+    sparse = [result for result in results if result.config.density is not None]
     if sparse:
         pictures["layer_densities.png"] = layer_densities(sparse)
         if train_x.ndim == 3:
@@ -38,10 +38,10 @@ def learning_curves(results: Sequence[Result]) -> Figure:
     held_out = not np.isnan(results[0].history.epochs[0].validation_accuracy)
     field = "validation_accuracy" if held_out else "loss"
     what = "accuracy on held-out training examples" if held_out else "training loss"
-    densities = list(dict.fromkeys(r.config.model.density for r in results))
+    densities = list(dict.fromkeys(r.config.density for r in results))
     panels = {}
     for density in [d for d in densities if d is not None] or densities:
-        shown = [r for r in results if r.config.model.density in (density, None)]
+        shown = [r for r in results if r.config.density in (density, None)]
         title = "dense" if density is None else f"density {density:g}"
         panels[title] = {
             name: np.array([[getattr(e, field) for e in r.history.epochs] for r in group])
@@ -60,7 +60,7 @@ def layer_densities(results: Sequence[Result]) -> Figure:
         counts = [result.connections[0], *(e.connections for e in result.history.epochs)]
         moved = any(count != counts[0] for count in counts)
         title = f"{result.label if moved else 'each layer keeps its own'}"
-        title += f", density {result.config.model.density:g}"
+        title += f", density {result.config.density:g}"
         panels.setdefault(title, np.array(counts) / np.array(result.positions))
     return plots.layer_densities(panels)
 
@@ -72,8 +72,8 @@ def input_connections(results: Sequence[Result], train_x: np.ndarray) -> Figure:
     """
     shape = train_x.shape[1:]
     rows: dict[str, dict[str, np.ndarray]] = {}
-    for density in dict.fromkeys(r.config.model.density for r in results):
-        here = [r for r in results if r.config.model.density == density]
+    for density in dict.fromkeys(r.config.density for r in results):
+        here = [r for r in results if r.config.density == density]
         images = {"before training": _mean_image([r.input_degrees[0] for r in here], shape)}
         rewired = [r for r in here if r.label != "static"]
         for name, group in _by_label(rewired).items():

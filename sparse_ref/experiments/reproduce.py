@@ -144,10 +144,12 @@ class _Work:
     def train(self, jobs, data):
         """See `Context.train`."""
         self.planned += [
-            {"name": job.name, "data": job.data, "config": job.config.model_dump()} for job in jobs
+            {"name": job.name, "data": job.data, "config": job.config.model_dump()}
+            | ({"chain": repr(job.chain)} if job.chain else {})
+            for job in jobs
         ]
         output.write_json(self.folder / "config.json", _config(self.order, self.planned))
-        self.screen.plan(sum(job.config.epochs for job in jobs))
+        self.screen.plan(sum(job.epochs for job in jobs))
         self._compile(jobs, data)
         outcomes: list[Outcome | None] = [None] * len(jobs)
         for ended, (number, outcome) in enumerate(sweep(jobs, data, self.order.workers), start=1):
@@ -155,7 +157,7 @@ class _Work:
             output.append_outcome(self.folder, outcome)
             if outcome.failure:
                 self.notes.append(f"{headline(outcome.job)}: {outcome.failure}")
-            self.screen.advance(outcome.config.epochs)
+            self.screen.advance(outcome.job.epochs)
             self.screen.say(f"{ended} of {len(jobs)} trainings; last {headline(outcome.job)}")
         return outcomes
 
@@ -175,7 +177,7 @@ def _compiled(job):
 
 def headline(job: Job) -> str:
     """What a job is called on the screen."""
-    density = job.config.model.density
+    density = job.config.density
     where = "" if density is None else f", density {density:g}"
     return f"{job.name}{where}, seed {job.config.seed}"
 

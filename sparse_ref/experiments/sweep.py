@@ -13,12 +13,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from sparse_ref.experiments.chain import Chain, Link, run_chain
 from sparse_ref.experiments.config import RunConfig
 from sparse_ref.experiments.runner import Data, label, run
 from sparse_ref.experiments.snapshot import Snapshot, taken
@@ -45,7 +47,9 @@ class Job:
     start : Snapshot, optional
         What to begin from in place of what the configuration would draw.
     keep : tuple of int
-        Epochs after which to return the network as the epoch leaves it.
+        Epochs after which to return the network as the epoch leaves it; levels, of a chain.
+    chain : Chain, optional
+        Prune and train again, and again: see `Outcome.levels`. Has no curve.
     """
 
     name: str
@@ -54,6 +58,12 @@ class Job:
     curve: bool = False
     start: Snapshot | None = field(default=None, compare=False, repr=False)
     keep: tuple[int, ...] = ()
+    chain: Chain | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Of all levels together."""
+        return self.config.epochs * (1 + (self.chain.levels if self.chain else 0))
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Outcome:
     test : Evaluation
         Of the final network; nan if it failed.
     epochs : tuple of Epoch
-        With the connections of every layer.
+        With the connections of every layer; of a chain those of all levels, counted through.
     curve : dict of (epochs,) arrays
         Accuracy on ``test`` and, where there is one, ``validation``; empty unless asked for.
     connections : per layer, before and after
@@ -77,6 +87,8 @@ class Outcome:
         Weights, patterns, biases, states of optimizer and method.
     snapshots : dict of epoch -> Snapshot
         Of the epochs that the job names.
+    levels : tuple of Link
+        Of a chain; those that the job names hold a snapshot.
     """
 
     job: Job
@@ -88,6 +100,7 @@ class Outcome:
     positions: tuple[int, ...] = NOTHING
     nbytes: int = 0
     snapshots: Mapping[int, Snapshot] = field(default_factory=dict)
+    levels: tuple[Link, ...] = NOTHING
 
     @property
     def config(self) -> RunConfig:
@@ -154,6 +167,8 @@ def sweep(
 
 def train(job: Job, data: Data) -> Outcome:
     """Train one job in this process."""
+    if job.chain:
+        return _chained(job, data)
     seen = _Seen(job, data)
     try:
         result = run(job.config, seen.data, seen.callbacks, seen.look, job.start)
@@ -165,6 +180,31 @@ def train(job: Job, data: Data) -> Outcome:
         connections=result.connections,
         positions=result.positions,
         nbytes=result.nbytes,
+    )
+
+
+def _chained(job, data):
+    """Train the levels of a chain; where one diverges, the chain ends with those before."""
+    if job.curve:
+        raise ValueError("sweep: a chain has no curve, got curve=True")
+    levels: list[Link] = []
+    failure = ""
+    try:
+        levels.extend(run_chain(job.config, data, job.chain, job.keep, job.start))
+    except FloatingPointError as error:
+        failure = f"diverged: {error}"
+    outcome = Outcome(job, failure, levels=tuple(levels))
+    if not levels:
+        return outcome
+    every = (epoch for level in levels for epoch in level.epochs)
+    sizes = job.config.model.sizes
+    return replace(
+        outcome,
+        test=NOT_EVALUATED if failure else levels[-1].test,
+        epochs=tuple(epoch._replace(epoch=k) for k, epoch in enumerate(every, start=1)),
+        connections=(levels[0].connections, levels[-1].connections),
+        positions=tuple(before * after for before, after in pairwise(sizes)),
+        nbytes=levels[-1].nbytes,
     )
 
 
