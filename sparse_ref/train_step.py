@@ -125,7 +125,8 @@ def _update(net, grads, sparse_grads, training, kept):
             _require_finite("weights", at_fault, training)
     for parameter, update in zip(parameters, updates, strict=True):
         np.add(parameter.value, update, out=parameter.value)
-    _refresh(net, shadows)
+    if not kept:  # else the event does
+        _refresh(net, shadows)
 
 
 def _hold(net, parameters, updates, held):

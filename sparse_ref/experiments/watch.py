@@ -17,7 +17,7 @@ from sparse_ref.train import evaluate
 Look = Callable[[Network, int], None]
 
 
-def watched(method: Method, look: Look) -> Method:
+def watched(method: Method, look: Look, after: Look = lambda net, step: None) -> Method:
     """A copy of `method` that lets somebody look at the network before each of its rewirings.
 
     Parameters
@@ -25,12 +25,20 @@ def watched(method: Method, look: Look) -> Method:
     method : Method
     look : callable
         Told ``(net, step)``; must not change the network.
+    after : callable, optional
+        Told the same once the rewiring has been applied.
     """
+    rewired: list[tuple[Network, int]] = []
 
     class Watched(type(method)):  # type: ignore[misc]  # so that every hook stays the method's own
         def rewire(self, net, grads, state, step, rng):
             look(net, step)
+            rewired[:] = [(net, step)]
             return super().rewire(net, grads, state, step, rng)
+
+        def follow(self, state, sources):
+            after(*rewired[0])
+            return super().follow(state, sources)
 
     copy = object.__new__(Watched)
     copy.__dict__.update(method.__dict__)
