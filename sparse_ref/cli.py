@@ -75,7 +75,7 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Trainings per method and density.")] = 3,
     out: OutOption = None,
 ) -> None:
-    """Train every method on the same networks and batches; print a table, draw pictures."""
+    """Train every method on the same batches, from the same networks where they start sparse."""
     with _told(), _training():
         base = merged({"epochs": epochs}, "data.name", data)
         base = merged(base, "model.distribution", distribution)

@@ -12,20 +12,21 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from scipy.sparse import csr_array
 
-from sparse_ref.csr import Rewire, flat
+from sparse_ref.csr import Rewire, flat, from_positions, positions_of
 from sparse_ref.dense_gradient import scan
 from sparse_ref.elementwise import not_finite
 from sparse_ref.layers import LayerGrad, Parameter
 from sparse_ref.optim import Optimizer, OptimizerState
-from sparse_ref.selection import BLOCK_ELEMENTS, largest, meet
+from sparse_ref.selection import BLOCK_ELEMENTS, largest, largest_absent, meet
 
 NONE = np.empty(0, np.int64)
-EVERYTHING = -1.0  # a threshold that every size exceeds
+NOTHING = NONE, NONE
 CLOSE = 0.97  # of the least chosen: what may be chosen next time
 
 
@@ -59,10 +60,29 @@ class Shadow:
     ):
         self._folder, self._name = folder, name
         self.trained = self._allocated(name, trained.shape, trained.dtype)
-        self.trained[:] = trained
         self.buffers: tuple[np.ndarray, ...] = ()
         self._least = 0.0
         self._rows = max(1, block_elements // max(1, trained.shape[1]))
+        for rows in self.blocks():
+            self.trained[rows] = trained[rows]
+
+    @classmethod
+    def of(
+        cls,
+        weight: csr_array,
+        rng: np.random.Generator,
+        folder: str | os.PathLike | None = None,
+        name: str = "shadow",
+    ) -> Self:
+        """The shadow that starts as the layer's weights, and elsewhere as draws from among them.
+
+        A complete layer draws nothing: its weights are what a dense layer would start from. Made
+        in blocks of rows.
+        """
+        shadow = cls(np.broadcast_to(weight.dtype.type(0), weight.shape), folder, name)
+        for rows in shadow.blocks():
+            shadow.trained[rows] = _spread_rows(weight, rows, rng)
+        return shadow
 
     @property
     def nbytes(self) -> int:
@@ -122,9 +142,11 @@ class Shadow:
         Reads blocks of rows and holds what may be among them: what is not much smaller than the
         least that was chosen before. Should that be too few, all are read again.
         """
-        positions, sizes = self._candidates(CLOSE * self._least)
+        positions, sizes = self._candidates(CLOSE * self._least) if self._least else NOTHING
         if len(positions) < k:
-            positions, sizes = self._candidates(EVERYTHING)
+            nothing = from_positions(self.trained.shape, NONE, np.empty(0, self.trained.dtype))
+            positions = largest_absent(nothing, self.trained, k)
+            sizes = np.abs(self.trained.reshape(-1)[positions])
         chosen = largest(sizes, k)
         self._least = float(sizes[chosen].min()) if k else 0.0
         return positions[chosen]
@@ -145,10 +167,7 @@ class Shadow:
         n_in, found = self.trained.shape[1], []
         for rows in self.blocks():
             block = self.trained[rows].reshape(-1)
-            positions, sizes = scan(block, rows.start * n_in, NONE, threshold or EVERYTHING)
-            found.append((positions, sizes))
-        if not found:
-            return NONE, NONE
+            found.append(scan(block, rows.start * n_in, NONE, threshold))
         return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
     def blocks(self) -> Iterator[slice]:
@@ -170,11 +189,18 @@ def spread(weight: csr_array, rng: np.random.Generator) -> np.ndarray:
 
     A complete layer draws nothing: its weights are what a dense layer would start from.
     """
-    everywhere = np.zeros(weight.shape, weight.dtype)
-    if 0 < weight.nnz < everywhere.size:
-        everywhere[:] = rng.choice(weight.data, weight.shape)
-    everywhere.reshape(-1)[flat(weight)] = weight.data
-    return everywhere
+    return _spread_rows(weight, slice(0, weight.shape[0]), rng)
+
+
+def _spread_rows(weight, rows, rng):
+    shape, n_in = (rows.stop - rows.start, weight.shape[1]), weight.shape[1]
+    block = np.zeros(shape, weight.dtype)
+    if 0 < weight.nnz < math.prod(weight.shape):
+        block[:] = rng.choice(weight.data, shape)
+    first, last = weight.indptr[rows.start], weight.indptr[rows.stop]
+    here = positions_of(weight, np.arange(first, last)) - rows.start * n_in
+    block.reshape(-1)[here] = weight.data[first:last]
+    return block
 
 
 def kept(density: float | None, weight: csr_array) -> int:

@@ -84,8 +84,8 @@ def fit(
     check_kinds(optimizer=(optimizer, Optimizer))
     order_rng, noise_rng, method_rng = rng.spawn(3)
     steps_per_epoch = -(-len(x) // batch_size)
-    run = Run(steps_per_epoch, steps_per_epoch * epochs)
-    first, last = checked_span(span, run.steps)
+    first, last = checked_span(span, steps_per_epoch * epochs)
+    run = Run(steps_per_epoch, steps_per_epoch * epochs, first)
     training = start(net, method.bind(run), optimizer, noise_rng, method_rng, first=first)
     for number in range(1, epochs + 1):
         order = order_rng.permutation(len(x))  # of epochs that are left out, too

@@ -79,8 +79,14 @@ def check_drifts(drifts, updates):
             )
 
 
-def check_held(slots, nnz):
-    """Slots that are held still, if a layer of `nnz` connections has them."""
-    slots = integers("fit", "slots held still", slots)
-    require_ascending("fit", "slots held still", slots, nnz)
-    return slots
+def checked_held(held, updates):
+    """Slots that are held still, one array for each sparse layer, if the layers have them."""
+    if len(held) != len(updates):
+        raise ValueError(
+            f"fit: slots held still must be one array for each sparse layer, {len(updates)}, "
+            f"got {len(held)}"
+        )
+    every = [integers("fit", "slots held still", slots) for slots in held]
+    for slots, update in zip(every, updates, strict=True):
+        require_ascending("fit", "slots held still", slots, len(update))
+    return every

@@ -11,7 +11,7 @@ from sparse_ref.history import Event, History, Step
 from sparse_ref.methods.base import Method
 from sparse_ref.network import Network
 from sparse_ref.optim import Optimizer, OptimizerState
-from sparse_ref.train_checks import check_drifts, check_held, check_momentum
+from sparse_ref.train_checks import check_drifts, check_momentum, checked_held
 
 
 @dataclass
@@ -116,7 +116,7 @@ def _update(net, grads, sparse_grads, training, kept):
         )
         if method.drifts:
             _add_drift(net, parameters, updates, training)
-        _hold(net, parameters, updates, method.held(state))
+        _hold(parameters, updates, method.held(state))
         for parameter, update in zip(parameters, updates, strict=True):
             _require_finite_sum(parameter.value, update, training)
         shadows = method.shadows(state) or ()
@@ -129,13 +129,13 @@ def _update(net, grads, sparse_grads, training, kept):
         _refresh(net, shadows)
 
 
-def _hold(net, parameters, updates, held):
+def _hold(parameters, updates, held):
     """Spare the connections that the method holds still."""
     if held is None:
         return
     slots = [u for p, u in zip(parameters, updates, strict=True) if p.slots]
-    for layer, update, still in zip(net.sparse_layers, slots, held, strict=True):
-        update[check_held(still, layer.weight.nnz)] = 0
+    for update, still in zip(slots, checked_held(held, slots), strict=True):
+        update[still] = 0
 
 
 def _refresh(net, shadows):

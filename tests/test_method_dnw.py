@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sparse_ref import Linear, Network, csr, evaluate, fit, models, optim, tiles, train
 from sparse_ref.methods import DNW, Run, Static
+from sparse_ref.methods.dnw import DecayedWhereChosen
 
 # spec, section 7: one layer without bias, x = [1, 2], target [1, 0], rate 0.1
 W0 = np.array([[0.5, -0.1], [0.2, -0.4]])
@@ -265,6 +266,13 @@ def test_decay_on_the_used_weights_only():
         np.testing.assert_allclose(shadow.trained, ref, atol=1e-16)  # one rounding
 
 
+def test_blocks_of_rows_decay_what_they_should():
+    shadow = DecayedWhereChosen(np.arange(1.0, 13.0).reshape(4, 3), block_elements=3)
+    shadow.largest(5)
+    seen = np.concatenate([shadow.decayed(rows) for rows in shadow.blocks()])
+    assert seen.tolist() == [[0, 0, 0], [0, 0, 0], [0, 8, 9], [10, 11, 12]]
+
+
 def test_rare_choices_let_hidden_weights_pass_those_in_use():
     net, (x, y) = small()
     training = begun(net, DNW(density=0.3, every=3), optim.sgd(0.5))
@@ -332,6 +340,25 @@ def test_after_freezing_it_is_a_static_training_that_brings_its_momentum():
     for k, grad in enumerate(net.sparse_gradients(grads)):
         ref = before[k] - 0.1 * (0.9 * slow[2 * k] + grad.weight)
         np.testing.assert_allclose(net.sparse_layers[k].weight.data, ref, atol=1e-15)
+
+
+@pytest.mark.parametrize("when", ["after_update", "after_forward"])
+def test_a_training_that_goes_on_past_the_freezing_stays_frozen(when):
+    net, data = small()
+    method = DNW(density=0.3, freeze_step=6, freeze_when=when)
+    fitted(net, data, method, span=(0, 6))
+    frozen = everything(net)[0]
+    history = fitted(net, data, method, span=(6, None))
+    assert everything(net)[0] == frozen
+    assert history.events == []
+    assert history.method_bytes == 0
+
+
+def test_frozen_at_0_after_the_forward_pass_is_frozen_at_0():
+    (one, data), (other, _) = small(), small()
+    fitted(one, data, DNW(density=0.3, freeze_epoch=0, freeze_when="after_forward"))
+    fitted(other, data, DNW(density=0.3, freeze_epoch=0))
+    assert everything(one) == everything(other)
 
 
 def test_a_bound_method_knows_its_freezing_step():

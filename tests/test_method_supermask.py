@@ -4,7 +4,7 @@ import naive
 import numpy as np
 import pytest
 
-from sparse_ref import csr, evaluate, fit, models, optim, tiles, train
+from sparse_ref import Linear, Network, csr, evaluate, fit, models, optim, tiles, train
 from sparse_ref.methods import Supermask
 from sparse_ref.methods.supermask import Logits
 
@@ -38,6 +38,33 @@ def test_the_derivative_is_the_definition_s(dtype):
         odds = naive.sigmoid(float(logits.trained[i + 1, j]))
         ref = block[i, j] * logits.weights[i + 1, j] * odds * (1 - odds)
         assert comp[i, j] == pytest.approx(ref, rel=float(10 * np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_step_goes_through_the_scale_too(scaled):
+    # By finite differences of the loss in a mask of real numbers, at the one that was thrown.
+    rng = np.random.default_rng(173)
+    net = Network([Linear(csr.from_dense(rng.standard_normal((3, 4))))], loss="squared_error")
+    w = csr.to_dense(net.layers[0].weight)
+    training = begun(net, Supermask(dynamic_scaling=scaled), optim.sgd(0.5))
+    (logits,) = training.method_state.logits
+    logits.trained[:] = rng.standard_normal((3, 4))
+    a, mask = logits.trained.copy(), np.zeros((3, 4))
+    mask.reshape(-1)[logits.used] = 1
+    x, y = rng.standard_normal((8, 4)), rng.standard_normal((8, 3))
+
+    def loss(mask):
+        scale = mask.size / mask.sum() if scaled else 1.0
+        return naive.squared_error(x @ (scale * mask * w).T, y)[0]
+
+    assert train.step(net, tiles.pack(x), y, training) == pytest.approx(loss(mask))
+    for i, j in np.ndindex(3, 4):
+        one = np.zeros((3, 4))
+        one[i, j] = 1e-5
+        by_mask = (loss(mask + one) - loss(mask - one)) / 2e-5
+        odds = naive.sigmoid(a[i, j])
+        ref = a[i, j] - 0.5 * by_mask * odds * (1 - odds)
+        assert logits.trained[i, j] == pytest.approx(ref, abs=1e-8)  # differences err by 1e-10
 
 
 def test_coins_have_the_odds_of_the_logits():

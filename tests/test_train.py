@@ -1182,6 +1182,12 @@ def test_held_connections_that_are_none_are_refused(still):
         fitted(net, data, rng, method=Static(still=held))
 
 
+def test_held_connections_must_be_told_of_every_sparse_layer():
+    net, data, rng = problem(433)
+    with pytest.raises(ValueError, match=r"^fit: slots held still must be one array for each"):
+        fitted(net, data, rng, method=Static(still=[np.array([0])]))
+
+
 def test_biases_that_a_method_keeps_still_stay():
     class WithoutBiases(Static):
         trains_biases = False

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from sparse_ref import methods
 from sparse_ref.experiments.compare import Row
 from sparse_ref.experiments.recipe import Claim, Figure, Report
 from sparse_ref.experiments.recipe import Table as Numbers
@@ -49,6 +50,11 @@ def notes(results: Sequence[Result]) -> list[str]:
         lines += [f"{config.method.name}: {k} = {v}" for k, v in config.method.options.items()]
         if config.method.until is not None:
             lines.append(f"{config.method.name}: until = {config.method.until}")
+    lines += [
+        f"{name} starts with every connection and ends equally dense in every layer"
+        for name in dict.fromkeys(r.label for r in results)
+        if name != DENSE and methods.ALL[name].starts_complete
+    ]
     still = {r.label for r in results if not r.history.events} - {DENSE, "static"}
     return lines + [f"{name} never rewired: the training was too short" for name in sorted(still)]
 

@@ -60,6 +60,7 @@ class Run(NamedTuple):
 
     steps_per_epoch: int
     steps: int  # in all
+    first: int = 0  # that are taken to have happened
 
 
 class Method:

@@ -44,7 +44,7 @@ from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base import Method, Run, check_name, check_number, check_steps, keep
 from sparse_ref.network import Network
-from sparse_ref.shadow import Shadow, kept, spread, to_largest
+from sparse_ref.shadow import Shadow, kept, to_largest
 
 FREEZE = ("after_update", "after_forward")
 
@@ -77,6 +77,8 @@ class DNW(Method):
         Weight decay acts on all of W, as in the authors' code; otherwise on F only.
     shadow_folder : str, optional
         A folder for W and the optimizer's buffers, in place of memory; its files are overwritten.
+        A complete network is in memory until the first choice: where it does not fit, build a
+        sparse one and leave out `density`.
     freeze_step : int, optional
         In place of `freeze_epoch`, which is turned into it.
     """
@@ -111,11 +113,13 @@ class DNW(Method):
         """Layers keep their counts, unless the first choice makes them as dense as asked for."""
         return "layer" if self.density is None else "nothing"
 
-    def bind(self, run: Run) -> "DNW":
-        """The freezing epoch as a step."""
-        if self.freeze_epoch is None:
-            return self
-        step = self.freeze_epoch * run.steps_per_epoch
+    def bind(self, run: Run) -> Method:
+        """The freezing epoch as a step; past it there is nothing left to choose."""
+        step = self.freeze_step
+        if self.freeze_epoch is not None:
+            step = self.freeze_epoch * run.steps_per_epoch
+        if step is not None and run.first and run.first >= step:
+            return Method()
         return dataclasses.replace(self, freeze_epoch=None, freeze_step=step)
 
     def due(self, step: int) -> bool:
@@ -128,7 +132,7 @@ class DNW(Method):
         """W of every layer; draws only where a layer is not complete."""
         kind = Shadow if self.decay_hidden else DecayedWhereChosen
         shadows = tuple(
-            kind(spread(layer.weight, stream), self.shadow_folder, f"layer-{k}")
+            kind.of(layer.weight, stream, self.shadow_folder, f"layer-{k}")
             for k, (layer, stream) in enumerate(
                 zip(net.sparse_layers, rng.spawn(len(net.sparse_layers)), strict=True)
             )

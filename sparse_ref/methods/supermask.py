@@ -35,6 +35,7 @@ from sparse_ref.elementwise import sigmoid, sigmoid_slope
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base import Method
 from sparse_ref.network import Network
+from sparse_ref.optim import Optimizer
 from sparse_ref.shadow import Shadow, change_to, spread
 
 
@@ -54,7 +55,8 @@ class Supermask(Method):
         Weights are their signs times the standard deviation (ddof 0) of the layer's, the authors'
         best choice; otherwise the network's own.
     dynamic_scaling : bool
-        Weights used are multiplied by positions over connections of the layer.
+        Weights used are multiplied by positions over connections of the layer; the gradient goes
+        through that factor, too, as in the authors' code.
     """
 
     sigma_sign: bool = False
@@ -119,24 +121,38 @@ class Logits(Shadow):
     ----------
     used : (n,) int64
         Flat positions of the weights that the last coins chose, ascending.
+    mean_share : float
+        Of the weights used, the mean of weight times gradient; 0 without a scale.
     """
 
     def __init__(self, weights: np.ndarray, scaled: bool = False):
         super().__init__(np.zeros_like(weights))
         self.weights, self.scaled = weights, scaled
         self.used = np.arange(weights.size)
+        self.mean_share = weights.dtype.type(0)
 
     @property
     def nbytes(self) -> int:
         """Bytes of logits, buffers and weights."""
         return super().nbytes + self.weights.nbytes
 
+    def step(self, grad: LayerGrad, optimizer: Optimizer, made: int, step: int) -> float:
+        """See `Shadow.step`."""
+        if self.scaled:
+            shares = grad.weight * self.weights.reshape(-1)[self.used]
+            self.mean_share = np.sum(shares) / max(1, len(self.used))
+        return super().step(grad, optimizer, made, step)
+
     def gradient(self, block: np.ndarray, rows: slice) -> np.ndarray:
-        """``da = dW w sigmoid(a) (1 - sigmoid(a))``, with the scale of the weights used."""
-        block *= self.weights[rows] * self.scale
+        """``da = scale (dW w - mean of dW w over the weights used) sigmoid'(a)``.
+
+        The mean is there with the scale only: one weight more makes all the others smaller.
+        """
+        block *= self.weights[rows]
+        block -= self.mean_share
         slope = np.empty_like(block)
         sigmoid_slope(self.trained[rows].reshape(-1), slope.reshape(-1))
-        block *= slope
+        block *= slope * self.scale
         return block
 
     def values(self, positions: np.ndarray) -> np.ndarray:
