@@ -331,6 +331,19 @@ def test_without_a_gradient_the_code_keeps_everything():
     assert grasp(net, x, y, 0.5, convention="grasp-public", rng=rng)[0].tolist() == []
 
 
+def test_of_equal_scores_synaptic_flow_removes_all():
+    # Three rows of zeros score 0; as many are to go that the cut lies among them.
+    net, x, y = make(937)
+    zeros = net.weighted[1].weight
+    zeros[1:4] = 0
+    n, k = sum(net.connections), sum(int((s >= 0).sum()) for s in grasp_scores(net, x, y)) - 5
+    comp = grasp(net, x, y, 1 - (k + 0.5) / n, convention="synaptic-flow")
+    exact = grasp(net, x, y, 1 - (k + 0.5) / n, count="trunc_removed")
+    assert sum(map(len, exact)) == k
+    assert sum(map(len, comp)) == k + 5
+    assert set(range(7, 28)) <= set(comp[1].tolist())
+
+
 def test_weights_drawn_anew_score_and_the_network_keeps_its_own():
     net, x, y = make(939, 0.5)
     before = [values(la).copy() for la in net.weighted]
@@ -362,17 +375,21 @@ class Square:
 
 def test_layers_that_bend_are_refused():
     net = Network([Dense(W), Square(), Dense(W)])
-    with refuses(TypeError, "weight_gradients: layers must be piecewise linear, got Square()"):
+    with refuses(TypeError, "grasp: layers must be piecewise linear, got Square()"):
         grasp(net, X, Y, 0.5)
+    with refuses(TypeError, "weight_gradients: layers must be piecewise linear, got Square()"):
+        weight_gradients(net, X, Y)
     with refuses(TypeError, "hessian_product: layers must be piecewise linear, got Square()"):
         hessian_product(net, X, Y, [W.reshape(-1)] * 2)
 
 
 def test_other_losses_are_refused():
     net = Network([Dense(W)], "squared_error")
-    message = "weight_gradients: the loss must be softmax_cross_entropy, got squared_error"
-    with refuses(ValueError, message):
+    message = ": the loss must be softmax_cross_entropy, got squared_error"
+    with refuses(ValueError, "grasp" + message):
         grasp(net, X, Y, 0.5)
+    with refuses(ValueError, "weight_gradients" + message):
+        weight_gradients(net, X, Y)
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, float("inf"), float("nan")])
@@ -385,6 +402,15 @@ def test_drawing_anew_needs_a_generator():
     message = "grasp: weights drawn anew for scoring need a generator, got None"
     with refuses(ValueError, message):
         grasp(example(), X, Y, 0.5, convention="grasp-public")
+    with refuses(TypeError, "grasp: rng must be a Generator, got int"):
+        grasp(example(), X, Y, 0.5, convention="grasp-public", rng=3)
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    net = example("sparse")
+    net.weighted[0].weight.data[1] = np.nan
+    with refuses(ValueError, "grasp: scores must be finite, got nan"):
+        grasp_scores(net, X, Y)
 
 
 def test_labels_must_be_classes():

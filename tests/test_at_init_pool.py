@@ -59,16 +59,18 @@ def copies(net):
 @pytest.mark.parametrize(
     ("n", "density", "counts"),
     [
-        # round_kept  trunc_kept  trunc_removed
-        (10, 0.25, (2, 2, 3)),  # 2.5, halves to even; 7.5 go
-        (10, 0.35, (4, 3, 4)),  # 3.5
-        (10, 0.1, (1, 1, 1)),
-        (100, 0.29, (29, 28, 29)),  # 28.999999999999996 in floats
-        (10, 0.9, (9, 9, 10)),  # int((1 - 0.9) * 10) is 0
-        (10, Fraction(9, 10), (9, 9, 9)),
-        (100, Fraction(29, 100), (29, 29, 29)),
-        (7, 0, (0, 0, 0)),
-        (7, 1.0, (7, 7, 7)),
+        # round_kept  round_unpruned  trunc_kept  trunc_removed
+        (10, 0.25, (2, 2, 2, 3)),  # 2.5, halves to even; 7.5 go
+        (10, 0.35, (4, 4, 3, 4)),  # 3.5
+        (10, 0.1, (1, 1, 1, 1)),
+        (15, 0.1, (2, 1, 1, 2)),  # 1.5; 1 - (1 - .1) is .09999999999999998
+        (15, Fraction(1, 10), (2, 2, 1, 2)),
+        (100, 0.29, (29, 29, 28, 29)),  # 28.999999999999996 in floats
+        (10, 0.9, (9, 9, 9, 10)),  # int((1 - 0.9) * 10) is 0
+        (10, Fraction(9, 10), (9, 9, 9, 9)),
+        (100, Fraction(29, 100), (29, 29, 29, 29)),
+        (7, 0, (0, 0, 0, 0)),
+        (7, 1.0, (7, 7, 7, 7)),
     ],
 )
 def test_how_many_stay(n, density, counts):
@@ -87,27 +89,28 @@ def test_how_many_stay(n, density, counts):
 )
 def test_which_of_equal_scores_stay(ties, stay):
     pool = np.array([0.5, 0.2, 0.2, 0.7, 0.2, 0.5])
-    first, second = survivors([pool[:4], pool[4:]], 2, ties)
+    first, second = survivors("who", [pool[:4], pool[4:]], 2, ties)
     assert [*first, *(second + 4)] == stay
 
 
 @pytest.mark.parametrize(("n", "left"), [(0, [3, 3, 3, 3, 3]), (3, [0, 0, 0, 0, 1])])
 def test_no_score_and_every_score(n, left):
     pool = [np.array([0.3, 0.1]), np.array([0.2])]
-    assert [sum(map(len, survivors(pool, n, ties))) for ties in TIES] == left
+    assert [sum(map(len, survivors("who", pool, n, ties))) for ties in TIES] == left
 
 
 def test_all_that_are_equal_go_with_the_threshold_even_of_an_earlier_round():
     scores = [np.array([0.0, 0.4, 0.0, 0.3])]
-    assert survivors(scores, 2, "drop_all", gone=3)[0].tolist() == [1, 3]
-    assert survivors(scores, 4, "drop_all", gone=3)[0].tolist() == [1, 3]
-    assert survivors(scores, 6, "drop_all", gone=3)[0].tolist() == [1]
+    assert survivors("who", scores, 2, "drop_all", gone=3)[0].tolist() == [1, 3]
+    assert survivors("who", scores, 4, "drop_all", gone=3)[0].tolist() == [1, 3]
+    assert survivors("who", scores, 6, "drop_all", gone=3)[0].tolist() == [1]
 
 
-def test_scores_must_be_numbers():
+def test_scores_must_be_finite():
     for ties in TIES:
-        with pytest.raises(ValueError, match="scores must be numbers, got nan"):
-            survivors([np.array([1.0, np.nan, 2.0])], 1, ties)
+        for wrong in (np.nan, np.inf):
+            with refuses(ValueError, f"who: scores must be finite, got {wrong}"):
+                survivors("who", [np.array([1.0]), np.array([wrong, 2.0])], 1, ties)
 
 
 def test_densities_of_rounds():
@@ -216,6 +219,34 @@ def test_a_density_that_is_no_number_is_refused(name, density):
 def test_excluding_a_layer_that_is_not_there_is_refused(name, k):
     with refuses(ValueError, f"{name}: exclude must name layers in [-3, 3), got {k}"):
         prune(name, mixed(), 0.5, exclude=(0, k))
+
+
+@every_score
+@pytest.mark.parametrize("exclude", [0, (0.0,), (True,), None])
+def test_what_is_excluded_are_whole_numbers(name, exclude):
+    message = f"{name}: exclude must be a sequence of whole numbers, got {exclude!r}"
+    with refuses(TypeError, message):
+        prune(name, mixed(), 0.5, exclude=exclude)
+
+
+@every_score
+def test_weights_that_are_no_numbers_are_refused(name):
+    net = mixed()
+    values(net.weighted[1])[2] = np.nan
+    if name == "random":
+        assert len(prune(name, net, 0.5)) == 3  # it does not look at them
+        return
+    what = "weights" if name == "synflow" else "scores"
+    with refuses(ValueError, f"{name}: {what} must be finite, got nan"):
+        prune(name, net, 0.5)
+
+
+def test_draws_need_a_generator():
+    for wrong, kind in ((None, "NoneType"), (3, "int")):
+        with refuses(TypeError, f"random: rng must be a Generator, got {kind}"):
+            random(mixed(), 0.5, wrong)
+        with refuses(TypeError, f"shuffled: rng must be a Generator, got {kind}"):
+            shuffled(mixed(), (None, None, None), wrong)
 
 
 @every_score

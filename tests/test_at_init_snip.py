@@ -280,6 +280,15 @@ def test_zero_biases_are_the_first_to_go():
         np.testing.assert_array_equal(one, two)
 
 
+def test_the_authors_code_counts_from_the_sparsity():
+    # 12 weights and 3 biases at a sparsity of .9: int(round(15 * (1. - .9))) is 1, not 2.
+    rng = np.random.default_rng(929)
+    net = Network([Dense(rng.standard_normal((3, 4)))])
+    x, y = rng.standard_normal((6, 4)), np.array([0, 1, 2, 0, 1, 2])
+    assert len(snip(net, x, y, 0.1, convention="snip-public")[0]) == 11
+    assert len(snip(net, x, y, 0.1, include_bias=True)[0]) == 10
+
+
 @pytest.mark.parametrize("frozen", [True, False])
 def test_biases_compete_round_by_round(frozen):
     net, x, y = make(927, bias=True)
@@ -312,6 +321,20 @@ def test_the_convention_of_synaptic_flow_is_its_options():
         np.testing.assert_array_equal(one, two)
 
 
+def test_the_batches_of_synaptic_flow_are_of_256():
+    # The last batch's 44 examples count as much as the 256 before them.
+    rng = np.random.default_rng(930)
+    net, x, y = make(928, bias=True)
+    x, y = rng.standard_normal((300, 6)), rng.integers(0, 3, 300)
+    comp = snip(net, x, y, 0.5, convention="synaptic-flow", rounds=1)
+    refs = [
+        snip(net, x, y, 0.5, batch_size=n, count="trunc_removed", ties="drop_all")
+        for n in (256, 128)
+    ]
+    same = [all(map(np.array_equal, comp, ref)) for ref in refs]
+    assert same == [True, False]
+
+
 # Errors -------------------------------------------------------------------------------------------
 
 
@@ -325,10 +348,17 @@ def test_examples_and_labels_must_be_as_many():
 
 
 @pytest.mark.parametrize("option", ["rounds", "batch_size"])
-@pytest.mark.parametrize("value", [0, -2, 1.5])
+@pytest.mark.parametrize("value", [0, -2, 1.5, True])
 def test_rounds_and_batches_must_be_positive_whole_numbers(option, value):
     with refuses(ValueError, f"snip: {option} must be a positive whole number, got {value}"):
         snip(example("dense"), X, Y, 0.5, **{option: value})
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    net = example("sparse")
+    net.weighted[0].weight.data[1] = np.nan
+    with refuses(ValueError, "snip_scores: scores must be finite, got nan"):
+        snip_scores(net, X, Y)
 
 
 def test_there_are_two_schedules():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparse_ref import AllReLU, Dense, Dropout, Linear, Network, ReLU, SReLU, csr, models
-from sparse_ref.at_init import magnitude, synflow, synflow_scores
+from sparse_ref.at_init import grasp, magnitude, snip, synflow, synflow_scores
 
 DTYPES = [np.float32, np.float64]
 
@@ -109,6 +109,13 @@ def narrow():
 def test_rounds_keep_layers_from_collapse(prune, counts):
     net = narrow()
     assert kept(net, prune(net)) == counts
+
+
+@pytest.mark.parametrize("prune", [snip, grasp])
+def test_one_round_of_snip_or_grasp_empties_a_layer_that_synflow_does_not(prune):
+    net, rng = narrow(), np.random.default_rng(954)
+    x, y = rng.standard_normal((100, 100)), rng.integers(0, 10, 100)
+    assert kept(net, prune(net, x, y, 0.001))[0] == 0
 
 
 def test_equal_scores_all_go_with_the_threshold():
@@ -280,6 +287,29 @@ def test_a_deep_network_of_small_weights_does_not_underflow():
     assert min(kept(net, synflow(net, 0.05))) > 0
 
 
+@kinds
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+@pytest.mark.parametrize("power", [-1000, -300, 300, 1000])
+def test_no_scale_over_or_underflows(power, bias, kind):
+    # Five layers times 2^1000: beyond float64 by far. A power of two changes no digit, and biases
+    # that grow along with what comes before them change none either.
+    rng = np.random.default_rng(955)
+    weights = [rng.standard_normal((6, 6)) for _ in range(5)]
+    biases = [np.full(6, bias), *[np.zeros(6)] * 4]
+    ref = synflow(network(weights, kind, biases), 0.3)
+    biases[0] *= 2.0**power
+    comp = synflow(network([w * 2.0**power for w in weights], kind, biases), 0.3)
+    for one, two in zip(ref, comp, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_small_flows_do_not_hide_large_biases():
+    weights = [2.0**-900 * np.ones((2, 2))] * 2 + [np.array([[3.0, 1.0], [2.0, 1.0]])]
+    biases = [np.zeros(2), np.array([1.0, 0.0]), np.zeros(2)]
+    net = network(weights, biases=biases)
+    assert synflow(net, 0.2, rounds=1)[2].tolist() == [1, 3]
+
+
 def test_activations_that_let_positive_numbers_pass_make_no_difference():
     ref = synflow_scores(network([W1, W2]))
     for layer in (AllReLU(0.6, 2), Dropout(0.5)):
@@ -299,7 +329,25 @@ def test_an_activation_that_bends_positive_numbers_is_refused():
         synflow(Network([Dense(W1), bent, Dense(W2)]), 0.5)
 
 
-@pytest.mark.parametrize("rounds", [0, -1, 2.0])
+def test_scores_beyond_float64_are_refused():
+    with refuses(ValueError, "synflow_scores: scores must be finite, got inf"):
+        synflow_scores(network([2.0**600 * W1, 2.0**600 * W2]))
+    with refuses(ValueError, "synflow_scores: a flow must be no less than float64 holds, got 0"):
+        synflow_scores(network([2.0**-600 * W1, 2.0**-600 * W2]))
+    nothing = network([0 * W1, W2])
+    assert [part.any() for part in synflow_scores(nothing)] == [False, False]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_weights_must_be_finite(wrong):
+    net = network([W1, W2], "sparse")
+    net.weighted[1].weight.data[2] = wrong
+    for scores in (synflow_scores, lambda net: synflow(net, 0.5)):
+        with refuses(ValueError, f"synflow: weights must be finite, got {wrong}"):
+            scores(net)
+
+
+@pytest.mark.parametrize("rounds", [0, -1, 2.0, True])
 def test_rounds_must_be_a_positive_whole_number(rounds):
     with refuses(ValueError, f"synflow: rounds must be a positive whole number, got {rounds}"):
         synflow(network([W1, W2]), 0.5, rounds=rounds)

@@ -110,7 +110,7 @@ def test_the_paper_is_first_and_sets_nothing(name):
 
 
 def trained(name, convention):
-    """Positions and weights after a short training on inputs of which some are always dark, with many ties."""
+    """Positions and weights after a short training: inputs that are always dark, and many ties."""
     rng = np.random.default_rng(419)
     shapes = (12, 14), (12, 12), (5, 12)
     weights = []

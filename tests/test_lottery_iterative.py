@@ -181,6 +181,13 @@ def test_new_weights_train_from_the_rewinding_step_unless_told(from_step_zero):
     assert first == [6, 1 if from_step_zero else 6]
 
 
+@pytest.mark.parametrize("kind", ["rewind", "finetune", "sign"])
+def test_only_new_weights_may_train_from_step_zero(kind):
+    treatment = Treatment(kind, from_step_zero=True)
+    found = list(chain(treatment=treatment, rewind_step=5, levels=1))
+    assert [level.history.steps[0].step for level in found] == [6, 6]
+
+
 # ---------------------------------------------------------------- masks
 
 
@@ -300,12 +307,32 @@ def test_layers_made_by_pruning_compute_on_blas_where_they_should():
     assert [layer.blas_above for layer in found[1].network.sparse_layers] == [0.3] * 3
 
 
+def test_without_a_word_blas_is_used_as_the_network_is_set():
+    net = make()
+    found = list(chain(net, levels=1))
+    assert [layer.blas_above for layer in found[1].network.sparse_layers] == [np.inf] * 3
+    net = make()
+    net.on_blas_above(0.4)
+    found = list(chain(net, levels=2))
+    for level in found[1:]:
+        assert [layer.blas_above for layer in level.network.sparse_layers] == [0.4] * 3
+
+
+def test_the_network_is_not_touched_before_the_first_level_is_asked_for():
+    net = make(density=0.5)
+    running = chain(net, blas_above=0.3)
+    assert [layer.blas_above for layer in net.sparse_layers] == [np.inf] * 3
+    next(running)
+    assert [layer.blas_above for layer in net.sparse_layers] == [0.3] * 3
+
+
 # ---------------------------------------------------------------- memory
 
 
-def test_the_networks_belong_to_the_caller():
+@pytest.mark.parametrize("activation", ["relu", "srelu"])
+def test_the_networks_belong_to_the_caller(activation):
     found, kept = [], []
-    for level in chain():
+    for level in chain(make(activation=activation)):
         found.append(level)
         kept.append([value.copy() for value in values(level.network)])
     for level, copies in zip(found, kept, strict=True):
@@ -378,9 +405,45 @@ def test_two_treatments_keep_the_first_tensors_and_say_so():
 @pytest.mark.parametrize("name", ["levels", "rewind_step"])
 def test_counts_must_be_whole_and_not_negative(name):
     rule = f"iterative_pruning: {name} must be a whole number of at least 0, got "
-    for wrong in (-1, 1.5):
+    for wrong in (-1, 1.5, True):
         with pytest.raises(ValueError, match="^" + re.escape(rule)):
             chain(**{name: wrong})  # at once, before anything is trained
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "rule"),
+    [
+        ({"pruner": None}, TypeError, "pruner must be callable, got None"),
+        ({"blas_above": "a"}, TypeError, "blas_above must be a number, got 'a'"),
+        ({"blas_above": -0.1}, ValueError, "blas_above must be at least 0, got -0.1"),
+    ],
+)
+def test_wrong_arguments_are_refused_at_once(options, error, rule):
+    with pytest.raises(error, match=f"^iterative_pruning: {rule}$"):
+        chain(**options)
+
+
+def test_a_generator_is_asked_for_at_once():
+    rule = r"^iterative_pruning: rng must be a Generator, got int$"
+    with pytest.raises(TypeError, match=rule):
+        iterative_pruning(
+            make(), examples(), levels=1, pruner=half, optimizer=sgd(0.1), epochs=1,
+            batch_size=16, rng=3,
+        )  # fmt: skip
+
+
+def test_a_sigma_of_one_value_is_refused_before_anything_is_trained():
+    net = mlp((12, 10, 1), density=None, rng=np.random.default_rng(618))
+    data = examples()[0], np.zeros(90, int)
+    rule = r"^sigma_sign, biases of layer 1: with ddof 1 there must be more values, got 1$"
+    watching = Watching()
+    running = iterative_pruning(
+        net, data, levels=1, pruner=half, treatment="sigma_sign", optimizer=sgd(0.1), epochs=1,
+        batch_size=16, rng=np.random.default_rng(619), method=watching,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=rule):
+        next(running)
+    assert not hasattr(watching, "begun")
 
 
 def test_a_method_that_rewires_is_refused():

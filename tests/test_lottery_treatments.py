@@ -81,6 +81,22 @@ def test_sigma_of_too_few():
         treatments.sigma(W0[:1])
 
 
+def test_sigma_of_one_survivor_names_the_layer():
+    net = make()
+    origin = Origin(net, Treatment("sigma_sign", sigma_over="alive_initial"))
+    origin.follow(net.prune([None, np.arange(1, net.connections[1])]))
+    rule = r"^sigma_sign, weights of layer 1: with ddof 1 there must be more values, got 1$"
+    with pytest.raises(ValueError, match=rule):
+        origin.treat(net, np.random.default_rng(51))
+
+
+def test_sigma_of_one_bias_is_of_no_matter_where_biases_stay():
+    net = mlp((7, 6, 1), density=None, rng=np.random.default_rng(52))
+    net.prune([None, np.arange(3)])
+    Origin(net, Treatment("sigma_sign", biases=False)).treat(net, np.random.default_rng(53))
+    assert len(np.unique(np.abs(net.weighted[1].weight.data))) == 1
+
+
 def test_nothing_to_draw_from():
     with pytest.raises(ValueError, match=r"^resample: there must be values to draw 2 from, got no"):
         treatments.resample_signed(-W0[:0], W0[:3], np.random.default_rng(46))
@@ -275,6 +291,14 @@ def test_resampling_is_with_replacement_and_uniform():
 def test_what_is_refused(option, value, known):
     rule = f"Treatment: {option} must be one of {list(known)}, got {value!r}"
     with pytest.raises(ValueError, match="^" + re.escape(rule) + "$"):
+        Treatment(**{option: value})
+
+
+@pytest.mark.parametrize("option", ["signed", "biases", "from_step_zero"])
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_yes_or_no(option, value):
+    rule = f"Treatment: {option} must be True or False, got {value!r}"
+    with pytest.raises(TypeError, match="^" + re.escape(rule) + "$"):
         Treatment(**{option: value})
 
 

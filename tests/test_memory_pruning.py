@@ -6,7 +6,7 @@ connections. The README's table of dense states is made of these.
 
 import numpy as np
 import pytest
-from test_memory import CONNECTIONS, INDEX, N, POSITIONS, UNITS, arranged, peak_of
+from test_memory import CONNECTIONS, INDEX, POSITIONS, UNITS, N, arranged, peak_of
 
 from sparse_ref import analysis, at_init, lottery, models, optim, pruning
 from sparse_ref.methods import Static

@@ -125,8 +125,23 @@ def test_contrib_waits_a_frequency_from_step_0_on_and_goes_on():
     assert due(start=5, stop=20, every=10, updates="contrib", until=20) == [10, 20]
 
 
-def test_the_last_update_may_come_earlier():
+def test_the_last_update_may_come_earlier_and_adds_none():
     assert due(start=0, stop=30, every=10, until=20) == [10, 20]
+    assert due(start=0, stop=30, every=10, until=25) == [10, 20]
+    assert due(start=10, stop=30, every=10, until=10) == [10]
+    assert due(start=10, stop=28, every=10, until=28) == [10, 20, 28]
+    assert due(start=10, stop=20, every=10, until=35) == [10, 20, 30]
+
+
+def test_an_update_at_step_0_comes_before_the_first_step():
+    def begins(**options):
+        return GradualPruning(0.1, **options).rewires_at_start
+
+    assert begins(initial_density=0.5)
+    assert begins(initial_density=0.5, updates="tfmot")
+    assert not begins()  # nothing is to go
+    assert not begins(initial_density=0.5, start=1)
+    assert not begins(initial_density=0.5, updates="contrib")  # last_update is 0 there
 
 
 # ---------------------------------------------------------------- thresholds, by hand
@@ -146,6 +161,16 @@ def test_the_decay_makes_the_threshold_lag():
         threshold = smoothed(histogram_threshold(magnitudes, 0, 0.5), threshold, 0.9)
         left.append(int(np.count_nonzero(magnitudes > threshold)))
     assert left == [96, 91, 87, 83, 80]
+
+
+def test_what_equals_the_threshold_goes():
+    # Bins of 4 / 4: one magnitude below 2, two below 3, so half of the bins and a threshold of 2.
+    magnitudes = np.array([1.0, 2.0, 3.0, 4.0])
+    assert histogram_threshold(magnitudes, 0, 0.5, 4) == 2
+    net = net_of(full(magnitudes.reshape(2, 2)))
+    method = GradualPruning(0.5, stop=1, initial_density=0.5, threshold="histogram", nbins=4)
+    update(method, net, 1)
+    assert net.sparse_layers[0].weight.data.tolist() == [3, 4]
 
 
 def test_the_method_lags_the_same_way():
@@ -325,6 +350,18 @@ def test_between_updates_nothing_changes_and_each_leaves_what_the_curve_says():
         assert event.connections == round(size * method.density_at(event.step))
 
 
+@pytest.mark.parametrize("updates", ["paper", "tfmot", "contrib"])
+def test_a_training_begins_at_the_initial_density(updates):
+    method = GradualPruning(0.2, stop=36, every=6, initial_density=0.5, updates=updates)
+    _, history = trained(method)
+    first = [event for event in history.events if event.step == history.events[0].step]
+    if updates == "contrib":
+        assert {event.step for event in first} == {6}
+        return
+    assert {event.step for event in first} == {0}
+    assert [event.connections for event in first] == [120, 100, 20]
+
+
 def test_the_codes_train_too():
     for convention in ("contrib", "tfmot"):
         net, history = trained(GradualPruning(0.3, every=5, convention=convention))
@@ -377,6 +414,7 @@ WHO = "GradualPruning: "
         ({"nbins": 0}, ValueError, "nbins must be a positive whole number, got 0"),
         ({"start": -1}, ValueError, "start must be a step, from 0 on, got -1"),
         ({"start": 9, "stop": 9}, ValueError, "stop must come after start, 9, got 9"),
+        ({"start": 9, "until": 8}, ValueError, "until must not come before start, 9, got 8"),
         ({"threshold": "mean"}, ValueError, r"threshold must be one of \[.*\], got 'mean'"),
         ({"ties": "random"}, ValueError, r"ties must be one of \[.*\], got 'random'"),
         ({"rounding": "trunc"}, ValueError, r"rounding must be one of \[.*\], got 'trunc'"),

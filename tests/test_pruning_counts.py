@@ -64,6 +64,13 @@ def test_percents_are_truncated_as_zhou_writes_them(n, amount, ref):
     assert removed(n, amount, "trunc_percent") == ref
 
 
+@pytest.mark.parametrize(("n", "amount", "ref"), [(15, 0.9, 13), (5, 0.3, 1), (5, 0.9, 4)])
+def test_tfmot_counts_in_float32(n, amount, ref):
+    # float32 keeps 15 * (1 - .9) = 1.5000004, so 2, and 5 * (1 - .3) = 3.5, so 4; in float64 it is
+    # 1.4999999999999996.
+    assert removed(n, amount, "kept_half_even_f32") == ref
+
+
 def test_several_rounds_at_once_are_a_power_of_what_is_kept():
     assert percent(0.8) == 19.999999999999996
     assert truncated_percent(235200, percent(0.8, 2)) == int(235200 * ((1 - 0.8**2) * 100) / 100)

@@ -128,6 +128,15 @@ def test_squares_neither_overflow_nor_vanish():
         np.testing.assert_allclose(channel_norms(weight, 2), ref, rtol=1e-5)
 
 
+def test_channels_of_other_sizes_do_not_drown_each_other():
+    weight = np.array([[1e200, 1e-100, 2e-100]])
+    for form in (weight, sparse(weight)):
+        assert gone(sparse(weight), Structured(1, q=2)) == [1]
+        np.testing.assert_allclose(channel_norms(form, 2), weight[0], rtol=1e-15)
+    kernel = np.array([[3e-200, 4e-200, 3e180, 4e180]])
+    np.testing.assert_allclose(channel_norms(kernel, 2, block=2), [5e-200, 5e180], rtol=1e-15)
+
+
 def test_other_numbers_may_be_ranked():
     scores = np.abs(W).reshape(-1)[::-1].copy()  # the channels in reverse
     (drop,) = Structured(1)([W], scores=[scores])
@@ -202,7 +211,10 @@ def test_a_channel_goes_whole_or_stays_as_it_was(layout, q, p):
         ({"alive_rule": "half"}, ValueError, r"Structured: alive_rule must be one of .*'half'"),
         ({"rule": "half"}, ValueError, r"Structured: rule must be one of .*'half'"),
         ({"ties": "half"}, ValueError, r"Structured: ties must be one of .*'half'"),
-        ({"min_channels": -1}, ValueError, "Structured: min_channels must be at least 0, got -1"),
+        ({"min_channels": -1}, ValueError, "Structured: min_channels must be a whole .*, got -1"),
+        ({"min_channels": 1.5}, ValueError, "Structured: min_channels must be a whole .*, got 1.5"),
+        ({"block": True}, ValueError, "Structured: block must be a positive number .*, got True"),
+        ({"q": True}, ValueError, r"Structured: q must be one of \[.*\], got True"),
         ({"amount": 2.0}, ValueError, r"Structured: a fraction must be in \[0, 1\], got 2.0"),
     ],
 )
@@ -216,5 +228,9 @@ def test_wrong_weights_are_refused():
         Structured()([np.ones(4)])
     with pytest.raises(ValueError, match=r"^Structured: block must divide the columns, 10, got 9"):
         Structured(block=9)([np.ones((2, 10))])
+    with pytest.raises(
+        ValueError, match=r"^Structured: weights must be numbers, got nan in slot 1"
+    ):
+        Structured()([np.array([[1.0, np.nan]])])
     with pytest.raises(ValueError, match=r"^Structured: q must be one of"):
         channel_norms(np.ones((2, 2)), q=0)

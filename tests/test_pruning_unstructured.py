@@ -1,6 +1,8 @@
 """Magnitude and random pruning of single connections, CSR and dense."""
 
 import itertools
+import re
+import tracemalloc
 from fractions import Fraction
 
 import naive
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from sparse_ref import csr
 from sparse_ref.pruning import ByLayer, Magnitude, Random, RandomStructured, Structured
+from sparse_ref.selection import random_ranks
 
 DTYPES = [np.float32, np.float64]
 NONE = np.empty(0, np.int64)
@@ -407,6 +410,12 @@ def test_wrong_weights_are_refused():
         ByLayer([])([good])
     with pytest.raises(ValueError, match=r"^Magnitude: exclude must name weights, of which there"):
         Magnitude(exclude=(1,))([good])
+    wrong = np.array([[1.0, 2.0], [np.nan, 3.0]])
+    rule = "^Magnitude: weights must be numbers, got nan in slot 2 of weight 1$"
+    with pytest.raises(ValueError, match=rule):
+        Magnitude()([good, wrong])
+    with pytest.raises(ValueError, match=r"^Magnitude: scores must be numbers, got nan in slot 2 "):
+        Magnitude()([good], scores=[wrong.reshape(-1)])
     with pytest.raises(ValueError, match=r"^Magnitude: scores must be one a slot, \(4,\), got"):
         Magnitude()([good], scores=[np.ones(3)])
     with pytest.raises(ValueError, match=r"^Magnitude: scores must be one a weight, 1, got 2"):
@@ -422,5 +431,36 @@ def test_a_draw_needs_a_generator():
             pruner(weights)
     with pytest.raises(ValueError, match="random ties need a generator, got None"):
         Magnitude(0.5, ties="random")(weights)
-    with pytest.raises(TypeError, match=r"^Random: rng must be a Generator, got int"):
-        Random(0.5)(weights, 3)
+    for pruner in (Random(0.5), Random(0.5, scope="global")):
+        with pytest.raises(TypeError, match=r"^Random: rng must be a Generator, got int"):
+            pruner(weights, 3)
+    pruner = Magnitude(0.5, scope="global", ties="random")
+    with pytest.raises(TypeError, match=r"^Magnitude: rng must be a Generator, got int"):
+        pruner(weights, 3)
+
+
+@pytest.mark.parametrize("exclude", [0, (0.0,), (True,), None])
+def test_what_is_excluded_are_whole_numbers(exclude):
+    message = f"Magnitude: exclude must be a sequence of whole numbers, got {exclude!r}"
+    with pytest.raises(TypeError, match="^" + re.escape(message) + "$"):
+        Magnitude(exclude=exclude)
+
+
+# ---------------------------------------------------------------- memory
+
+
+@pytest.mark.parametrize("pruner", PRUNERS, ids=repr)
+def test_pruning_takes_memory_for_the_connections_and_none_for_the_positions(pruner):
+    # 400 million positions, 100,000 connections.
+    n, nnz = 20_000, 100_000
+    rng = np.random.default_rng(683)
+    positions = random_ranks(n * n, nnz, rng)
+    weight = csr.from_positions((n, n), positions, rng.standard_normal(nnz))
+    pruner([weight], rng)  # compiled now
+    tracemalloc.start()
+    try:
+        pruner([weight], rng)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * 8 * (nnz + 2 * n)

@@ -1,5 +1,6 @@
 """Zhou et al.'s criteria and mask-0 actions: by hand, and against the dense search."""
 
+import re
 from fractions import Fraction
 
 import naive
@@ -110,6 +111,17 @@ def test_the_corner_of_both_magnitudes_is_that_of_the_dense_search(some, keep):
     np.testing.assert_array_equal(comp, ref[present])
 
 
+def test_the_search_of_the_corner_goes_on_to_a_ten_thousandth_of_a_percent():
+    # A tenth of a percent of these positions are 16; the searches end further apart than that.
+    rng = np.random.default_rng(647)
+    final, initial = rng.standard_normal((2, 100, 160))
+    (drop,) = ZhouCriterion("large_init_large_final", 0.8)([final], initial=[initial.reshape(-1)])
+    comp = np.ones(final.shape, bool)
+    comp.reshape(-1)[drop] = False
+    ref = naive.quadrant(initial, final, np.ones(final.shape, bool), (1 - 0.8) * 100)
+    np.testing.assert_array_equal(comp, ref)
+
+
 def test_the_corners_are_opposite():
     rng = np.random.default_rng(619)
     final = rng.standard_normal((30, 40))
@@ -133,6 +145,7 @@ def test_the_corners_are_opposite():
         ({"keep": 2}, ValueError, r"ZhouCriterion: keep must be in \[0, 1\], got 2"),
         ({"keep": "all"}, TypeError, "ZhouCriterion: keep: amount must be a fraction .*'all'"),
         ({"power": -1}, ValueError, "ZhouCriterion: power must be a count of rounds, got -1"),
+        ({"power": True}, ValueError, "ZhouCriterion: power must be a count of rounds, got True"),
     ],
 )
 def test_wrong_options_are_refused(options, error, message):
@@ -149,6 +162,42 @@ def test_what_a_criterion_needs_must_be_given():
         ZhouCriterion("random")([FINAL])
     with pytest.raises(ValueError, match=r"^ZhouCriterion: keep must be one a weight, 1, got 2"):
         ZhouCriterion(keep=(0.8, 0.9))([FINAL])
+
+
+WRONG_SLOTS = {
+    "must be ascending and unique, got 2 before 1": [2, 1],
+    "must be ascending and unique, got 1 before 1": [1, 1],
+    "must be in [0, 4), got -1": [-1],
+    "must be in [0, 4), got 99": [99],
+}
+
+
+@pytest.mark.parametrize("rule", WRONG_SLOTS)
+def test_slots_must_ascend_and_be_there(rule):
+    slots = np.array(WRONG_SLOTS[rule])
+    with pytest.raises(ValueError, match="^" + re.escape(f"ZhouCriterion: held {rule}") + "$"):
+        asked("large_final", held=[slots])
+    for action in ("zero", "freeze_init_zero_mask"):
+        with pytest.raises(ValueError, match="^" + re.escape(f"mask_zero: masked {rule}") + "$"):
+            mask_zero(FINAL, slots, INITIAL, action)
+
+
+def test_what_is_given_beside_the_weights_must_fit_them():
+    with pytest.raises(ValueError, match=r"^ZhouCriterion: held must be one a weight, 1, got 0$"):
+        asked("large_final", held=[])
+    with pytest.raises(TypeError, match=r"^ZhouCriterion: held must hold integers, got dtype f"):
+        asked("large_final", held=[np.array([0.5])])
+    with pytest.raises(
+        ValueError, match=r"^ZhouCriterion: initial must be one a slot, \(4,\), got"
+    ):
+        asked("movement", initial=[INITIAL[:3]])
+    with pytest.raises(ValueError, match=r"^ZhouCriterion: gradients must be one a weight, 1, got"):
+        asked("grad", gradients=[])
+    lost = np.where(FINAL > 0.5, np.nan, FINAL)
+    with pytest.raises(ValueError, match=r"^ZhouCriterion: weights must be numbers, got nan in sl"):
+        asked("large_final", lost)
+    with pytest.raises(ValueError, match=r"^ZhouCriterion: initial must be numbers, got nan in sl"):
+        asked("movement", initial=[lost[0]])
 
 
 # ---------------------------------------------------------------- mask-0 actions
@@ -179,6 +228,13 @@ def test_all_that_fell_may_start_at_zero():
     drop, held, start = mask_zero(FINAL, MASKED, initial, "freeze_init_zero_all")
     assert (drop.tolist(), held.tolist(), start.tolist()) == ([2], [1], [0.0, 0.1, -0.1])
     assert mask_zero(FINAL, MASKED, initial, "freeze_init_zero_mask").start[0] == 1.1
+
+
+def test_what_neither_grew_nor_fell_stays_frozen():
+    # Slot 1 keeps its magnitude, slot 2 had fallen.
+    initial = np.array([0.7, 0.2, 0.4, -0.1])
+    for action, gone in (("freeze_init_zero_rev", []), ("freeze_init_zero_mask", [2])):
+        assert mask_zero(FINAL, MASKED, initial, action).drop.tolist() == gone
 
 
 def test_any_of_the_masked_may_be_zero_instead_of_those_that_fell():
@@ -242,5 +298,7 @@ def test_wrong_actions_are_refused():
         mask_zero(FINAL, MASKED, INITIAL, "drop")
     with pytest.raises(ValueError, match=r"^mask_zero: freeze_init_zero_reshuffle needs a genera"):
         mask_zero(FINAL, MASKED, INITIAL, "freeze_init_zero_reshuffle")
-    with pytest.raises(ValueError, match=r"^mask_zero: scores must be one a slot, \(4,\), got"):
+    with pytest.raises(TypeError, match=r"^mask_zero: rng must be a Generator, got int$"):
+        mask_zero(FINAL, MASKED, INITIAL, "freeze_init_zero_reshuffle", 3)
+    with pytest.raises(ValueError, match=r"^mask_zero: initial must be one a slot, \(4,\), got"):
         mask_zero(FINAL, MASKED, INITIAL[:3])

@@ -30,11 +30,11 @@ from typing import Any
 import numpy as np
 
 from sparse_ref.at_init.conventions import conventional
-from sparse_ref.at_init.hessian import hessian_product, weight_gradients
-from sparse_ref.at_init.pool import Drops, batches, pruned_at_once
+from sparse_ref.at_init.hessian import check_second_order, hessian_product, weight_gradients
+from sparse_ref.at_init.pool import Drops, batches, check_finite, pruned_at_once
 from sparse_ref.methods.base import check_number
 from sparse_ref.network import Network
-from sparse_ref.pruning.weights import values_of
+from sparse_ref.pruning.weights import check_generator, values_of
 
 TEMPERATURE = 200.0
 SMALL = 1e-10  # added to the sum that scores are divided by, as in the authors' code
@@ -152,12 +152,14 @@ def grasp_scores(
     array([0.496, 0.13 , 0.198, 0.173])
     """
     check_number("grasp", "temperature", temperature, "positive", lambda t: 0 < t < np.inf)
+    check_second_order("grasp", net)
     parts = batches("grasp", net, x, y, batch_size)
     parts = [half for part in parts for half in _halves(*part)] if halves else parts
     net = _drawn_anew(net, rng) if fc_reinit_for_scoring else net
     g = _sums(weight_gradients(net, *part, temperature) for part in parts)
     hg = _sums(hessian_product(net, *part, g, temperature) for part in parts)
     scores = [-values_of(la.weight) * product for la, product in zip(net.weighted, hg, strict=True)]
+    check_finite("grasp", "scores", scores)
     total = abs(math.fsum(float(s.sum(dtype=np.float64)) for s in scores)) + SMALL
     return tuple(s / total for s in scores)
 
@@ -177,6 +179,7 @@ def _drawn_anew(net, rng):
     """A copy whose weights come from Glorot's normal law."""
     if rng is None:
         raise ValueError("grasp: weights drawn anew for scoring need a generator, got None")
+    check_generator("grasp", rng)
     anew = copy.deepcopy(net)
     for layer, stream in zip(anew.weighted, rng.spawn(len(anew.weighted)), strict=True):
         values = values_of(layer.weight)

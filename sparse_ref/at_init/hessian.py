@@ -50,7 +50,7 @@ def weight_gradients(
     list of (slots,)
         One for each of ``net.weighted``.
     """
-    x, y = _checked("weight_gradients", net, x, y)
+    x, y = _batch("weight_gradients", net, x, y)
     trail, outputs = _forward(net, x)
     delta, _ = _top(outputs, y, temperature)
     grads = []
@@ -87,7 +87,7 @@ def hessian_product(
     At a kink, where the gradient jumps, it is that of the side the pullback takes. Memory: twice
     the activations and a few arrays as long as the connections.
     """
-    x, y = _checked("hessian_product", net, x, y)
+    x, y = _batch("hessian_product", net, x, y)
     direction = [np.ascontiguousarray(v, net.dtype) for v in direction]
     sizes = [(n,) for n in net.connections]
     if [v.shape for v in direction] != sizes:
@@ -173,12 +173,17 @@ def _pulled(layer, values, delta, x):
     return out, grad
 
 
-def _checked(who, net, x, y):
-    """The batch, of a network whose second derivatives are those of its loss alone."""
+def check_second_order(who: str, net: Network) -> None:
+    """Refuse a network that has second derivatives other than those of the cross-entropy."""
     if net.loss != "softmax_cross_entropy":
         raise ValueError(f"{who}: the loss must be softmax_cross_entropy, got {net.loss}")
     for layer in net.layers:
         if not isinstance(layer, (Linear, Dense, *PIECEWISE_LINEAR)):
             raise TypeError(f"{who}: layers must be piecewise linear, got {layer!r}")
+
+
+def _batch(who, net, x, y):
+    """The examples and labels, checked, of a network that may be differentiated twice."""
+    check_second_order(who, net)
     ((x, y),) = batches(who, net, x, y, None)
     return x, y

@@ -2,13 +2,14 @@
 
 The layers that compete stand in one pool, input to output, slots in order. The largest scores stay.
 
-=================  =================================================================
-count              how many of n stay at a density d
-=================  =================================================================
-``round_kept``     ``round(n d)``, halves to even: SNIP's code; exact of a `Fraction`
-``trunc_kept``     ``int(n d)``
-``trunc_removed``  ``n - int((1 - d) n)``: GraSP's code and Synaptic-Flow
-=================  =================================================================
+==================  ================================================================
+count               how many of n stay at a density d
+==================  ================================================================
+``round_kept``      ``round(n d)``, halves to even; exact of a `Fraction`
+``round_unpruned``  ``round(n (1 - s))`` with ``s = 1 - d``: SNIP's code
+``trunc_kept``      ``int(n d)``
+``trunc_removed``   ``n - int((1 - d) n)``: GraSP's code and Synaptic-Flow
+==================  ================================================================
 
 =======================  ===========================================================
 ties                     which go, if k of them are to
@@ -31,18 +32,19 @@ import numpy as np
 from sparse_ref.methods.base import check_name, check_number
 from sparse_ref.network import Network
 from sparse_ref.pruning.ranks import weakest
-from sparse_ref.selection.checks import require_numbers
+from sparse_ref.pruning.weights import check_excluded, is_whole
 
 Slots = list[np.ndarray]  # of each array in the pool, ascending
 Drops = tuple[np.ndarray | None, ...]  # slots to remove of each weight; None: it does not compete
 
-COUNTS = ("round_kept", "trunc_kept", "trunc_removed")
+COUNTS = ("round_kept", "round_unpruned", "trunc_kept", "trunc_removed")
 TIES = ("keep_low_index", "drop_low_index", "drop_all", "keep_all", "official_off_by_one")
 SCHEDULES = ("exponential", "linear")
 
 
 def competing(who: str, net: Network, exclude: Sequence[int]) -> list[int]:
     """Numbers of the layers of ``net.weighted`` that are not in `exclude` (-1 is the last)."""
+    check_excluded(who, exclude)
     n = len(net.weighted)
     wrong = [k for k in exclude if not -n <= k < n]
     if wrong:
@@ -69,7 +71,7 @@ def batches(
 
 def check_rounds(who: str, option: str, value: Any) -> None:
     """Refuse what is no positive whole number."""
-    if not isinstance(value, int | np.integer) or value < 1:
+    if not is_whole(value) or value < 1:
         raise ValueError(f"{who}: {option} must be a positive whole number, got {value}")
 
 
@@ -86,11 +88,13 @@ def kept_count(n: int, density: Any, count: str) -> int:
     Examples
     --------
     >>> [kept_count(10, 0.1, rule) for rule in COUNTS], kept_count(100, 0.29, "trunc_kept")
-    ([1, 1, 1], 28)
+    ([1, 1, 1, 1], 28)
     >>> [kept_count(10, 0.25, rule) for rule in COUNTS]
-    [2, 2, 3]
+    [2, 2, 2, 3]
     """
     density = density if isinstance(density, Rational) else float(density)
+    if count == "round_unpruned":
+        return round(n * (1 - (1 - density)))
     if count == "trunc_removed":
         return n - int((1 - density) * n)
     return round(n * density) if count == "round_kept" else int(n * density)
@@ -115,6 +119,7 @@ def densities(density: Any, rounds: int, schedule: str) -> Iterator[Any]:
 
 
 def in_rounds(
+    who: str,
     sizes: Sequence[int],
     kept_counts: Sequence[int],
     scores_of: Callable[[Slots], Sequence[np.ndarray]],
@@ -125,6 +130,8 @@ def in_rounds(
 
     Parameters
     ----------
+    who : str
+        Named in errors.
     sizes : sequence of int
         Slots of each array in the pool.
     kept_counts : sequence of int
@@ -141,16 +148,20 @@ def in_rounds(
     for n_kept in kept_counts:
         scores = scores_of(kept)
         gone = total - sum(map(len, kept)) if frozen else 0
-        stay = survivors(scores, total - n_kept, ties, gone)
+        stay = survivors(who, scores, total - n_kept, ties, gone)
         kept = [old[k] for old, k in zip(kept, stay, strict=True)] if frozen else stay
     return kept
 
 
-def survivors(scores: Sequence[np.ndarray], n_removed: int, ties: str, gone: int = 0) -> Slots:
+def survivors(
+    who: str, scores: Sequence[np.ndarray], n_removed: int, ties: str, gone: int = 0
+) -> Slots:
     """Slots of each array that stay, ascending.
 
     Parameters
     ----------
+    who : str
+        Named in errors.
     scores : sequence of (n,)
         What is larger stays.
     n_removed : int
@@ -161,19 +172,26 @@ def survivors(scores: Sequence[np.ndarray], n_removed: int, ties: str, gone: int
         How many were removed before and are not among `scores`. Their score is 0, so with
         ``drop_all`` other zeros go with them.
     """
+    check_finite(who, "scores", scores)
     pool = np.concatenate(list(scores))
     stay = np.ones(len(pool), bool)
     stay[_lost(pool, min(max(n_removed - gone, 0), len(pool)), ties)] = False
-    if ties == "drop_all" and gone and n_removed:
+    if ties == "drop_all" and gone:
         stay &= pool != 0
     ends = np.cumsum([len(part) for part in scores])[:-1]
     return [np.flatnonzero(part) for part in np.split(stay, ends)]
 
 
+def check_finite(who: str, what: str, arrays: Sequence[np.ndarray]) -> None:
+    """Refuse numbers that are not finite: they have no rank, or that of where they stand."""
+    for array in arrays:
+        if not np.isfinite(array).all():
+            raise ValueError(f"{who}: {what} must be finite, got {array[~np.isfinite(array)][0]}")
+
+
 def _lost(pool, n, ties):
     if ties != "official_off_by_one":
         return weakest(pool, n, ties)
-    require_numbers("survivors", pool)
     return np.flatnonzero(pool < np.partition(pool, n - 1)[n - 1] if n else pool[:0])
 
 
@@ -200,5 +218,5 @@ def pruned_at_once(
     check_choice(who, density, count, ties)
     layers = competing(who, net, exclude)
     n = sum(net.connections[k] for k in layers)
-    kept = survivors([scores[k] for k in layers], n - kept_count(n, density, count), ties)
+    kept = survivors(who, [scores[k] for k in layers], n - kept_count(n, density, count), ties)
     return drops_of(net, layers, kept)

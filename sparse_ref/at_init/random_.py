@@ -10,6 +10,10 @@ global_exact        ``round(N d)`` of all layers together, every subset equally 
                     drawn at random)
 ==================  ================================================================================
 
+Synaptic-Flow's code draws anew in every round of a pruning, for what was removed before, too: the
+last draw alone decides, so its rounds are one of ``global_exact`` here. Of a network that has been
+pruned already only connections that are left are drawn: such prunings are nested.
+
 `shuffled` keeps the counts of a pruning that is given and forgets which (open_lth).
 
 References
@@ -27,6 +31,7 @@ from sparse_ref import allocation
 from sparse_ref.at_init.pool import Drops, check_choice, competing, kept_count
 from sparse_ref.methods.base import check_name
 from sparse_ref.network import Network
+from sparse_ref.pruning.weights import check_generator
 from sparse_ref.selection import random_ranks
 
 MODES = ("exact_per_layer", "bernoulli", "global_exact")
@@ -64,6 +69,7 @@ def random(
     tuple, one for each of ``net.weighted``
         For `Network.prune`.
     """
+    check_generator("random", rng)
     check_choice("random", density, count, "keep_low_index")
     check_name("random", "mode", mode, MODES)
     layers = competing("random", net, exclude)
@@ -99,6 +105,7 @@ def shuffled(net: Network, drops: Drops, rng: np.random.Generator, scope: str = 
     scope : str
         ``local``: each layer loses as many as before; ``global``: all together do.
     """
+    check_generator("shuffled", rng)
     check_name("shuffled", "scope", scope, SCOPES)
     if len(drops) != len(net.weighted):
         raise ValueError(

@@ -32,6 +32,7 @@ from sparse_ref.at_init.pool import (
     Drops,
     batches,
     check_choice,
+    check_finite,
     check_rounds,
     competing,
     densities,
@@ -47,7 +48,7 @@ from sparse_ref.pruning.weights import values_of
 SYNAPTIC_FLOW_BATCH = 256
 CONVENTIONS: dict[str, dict[str, Any]] = {
     "paper": {},
-    "snip-public": {"include_bias": True},
+    "snip-public": {"include_bias": True, "count": "round_unpruned"},
     "synaptic-flow": {
         "batch_size": SYNAPTIC_FLOW_BATCH,
         "count": "trunc_removed",
@@ -123,7 +124,7 @@ def snip(
         return [by_weight[k] for k in layers] + of_biases
 
     counts = [kept_count(sum(sizes), d, count) for d in densities(density, rounds, schedule)]
-    kept = in_rounds(sizes, counts, scores_of, ties, freeze_pruned)
+    kept = in_rounds("snip", sizes, counts, scores_of, ties, freeze_pruned)
     return drops_of(net, layers, kept[: len(layers)])
 
 
@@ -167,6 +168,7 @@ def snip_scores(
     parts = batches("snip_scores", net, x, y, batch_size)
     by_weight, by_bias = _magnitudes(net, net, parts, abs_after_sum)
     scores = by_weight + by_bias if include_bias else by_weight
+    check_finite("snip_scores", "scores", scores)
     total = sum(float(part.sum(dtype=np.float64)) for part in scores)
     return tuple(part / total if total else part for part in scores)
 

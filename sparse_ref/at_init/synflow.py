@@ -14,7 +14,8 @@ conserving synaptic flow", algorithm 1; code ganguli-lab/Synaptic-Flow @9dfa57a,
 
 Departures
 ----------
-* All is done in float64; the code's float32 under- and overflows in deep networks.
+* All is done in float64, and the flow is scaled from layer to layer; the code's float32 under- and
+  overflows in deep networks, and what is left is then decided by place.
 * Activations must let positive numbers pass as they are; through SReLU the flow would not be
   conserved.
 * The paper takes a percentile, the code ``N - int((1 - d) N)``; here ``int(d N)`` are left.
@@ -33,6 +34,7 @@ from sparse_ref.at_init.pool import (
     SCHEDULES,
     Drops,
     check_choice,
+    check_finite,
     check_rounds,
     competing,
     densities,
@@ -51,8 +53,7 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
     "synaptic-flow": {
         "rounds": 1,
         "count": "trunc_removed",
-        "ties": "drop_all",
-        "freeze_pruned": False,
+        "ties": "drop_all",  # so what was removed, whose score is 0, does not come back
     },
 }
 PASS_POSITIVE = (ReLU, AllReLU, Dropout)  # in evaluation
@@ -113,7 +114,7 @@ def synflow(
         left = list(weights)
         for k, slots in zip(layers, kept, strict=True):
             left[k] = _left(weights[k], slots)
-        flows = _flows(left, biases)
+        flows, _ = _flows(left, biases)
         scores = [flows[k] for k in layers]
         if freeze_pruned:
             return scores
@@ -121,7 +122,7 @@ def synflow(
         return [csr.carry(s, source) for s, source in zip(scores, sources, strict=True)]
 
     counts = [kept_count(sum(sizes), d, count) for d in densities(density, rounds, schedule)]
-    kept = in_rounds(sizes, counts, scores_of, ties, freeze_pruned)
+    kept = in_rounds("synflow", sizes, counts, scores_of, ties, freeze_pruned)
     return drops_of(net, layers, kept)
 
 
@@ -147,7 +148,13 @@ def synflow_scores(net: Network, *, abs_bias: bool = True) -> tuple[np.ndarray, 
     >>> synflow_scores(net)
     (array([1., 2., 6., 0.]), array([3., 6.]))
     """
-    return tuple(_flows(*_magnitudes(net, abs_bias)))
+    flows, power = _flows(*_magnitudes(net, abs_bias))
+    with np.errstate(over="ignore"):  # told in words
+        scores = tuple(np.ldexp(flow, power) for flow in flows)
+    check_finite("synflow_scores", "scores", scores)
+    if any(flow.any() and not score.any() for flow, score in zip(flows, scores, strict=True)):
+        raise ValueError("synflow_scores: a flow must be no less than float64 holds, got 0")
+    return scores
 
 
 def _magnitudes(net, abs_bias):
@@ -166,20 +173,31 @@ def _magnitudes(net, abs_bias):
             if isinstance(layer, Linear)
             else values.reshape(shape)
         )
-    biases = [np.abs(la.bias).astype(np.float64) if abs_bias else 0.0 for la in net.weighted]
+    biases = [np.abs(la.bias if abs_bias else 0 * la.bias).astype(float) for la in net.weighted]
+    check_finite("synflow", "weights", [*map(values_of, weights), *biases])
     return weights, biases
 
 
 def _flows(weights, biases):
-    """The scores: with a before a layer and b behind it, ``w_ij b_i a_j``."""
-    before = [np.ones(weights[0].shape[1])]
+    """The scores over a power of two, and its exponent.
+
+    They are ``w_ij b_i a_j`` with a before a layer and b behind it. Every a is kept over a power of
+    two too, so that its largest entry is about 1: the flow neither over- nor underflows however
+    deep the network, and nothing is rounded by it.
+    """
+    before, powers = [np.ones(weights[0].shape[1])], [0]
     for weight, bias in zip(weights, biases, strict=True):
-        before.append(weight @ before[-1] + bias)
+        flow, power = weight @ before[-1], powers[-1]
+        parts = (flow, power), (bias, 0)
+        tops = [int(np.frexp(part.max())[1]) + over for part, over in parts if part.any()]
+        powers.append(max(tops, default=power))
+        before.append(np.ldexp(flow, power - powers[-1]) + np.ldexp(bias, -powers[-1]))
     behind, scores = np.ones(weights[-1].shape[0]), []
-    for weight, a in zip(reversed(weights), before[-2::-1], strict=True):
-        scores.append(_through(weight, behind, a))
-        behind = weight.T @ behind
-    return scores[::-1]
+    for k in reversed(range(len(weights))):
+        behind = np.ldexp(behind, powers[k] - powers[k + 1])
+        scores.append(_through(weights[k], behind, before[k]))
+        behind = weights[k].T @ behind
+    return scores[::-1], powers[-1]
 
 
 def _through(weight, behind, before):

@@ -36,9 +36,11 @@ from sparse_ref.layers import Dense
 from sparse_ref.lottery.origin import Origin
 from sparse_ref.lottery.treatments import Treatment, as_treatment
 from sparse_ref.methods import Method, Static
+from sparse_ref.methods.base import check_number
 from sparse_ref.network import Network
 from sparse_ref.optim import Optimizer
 from sparse_ref.pruning import Pruner, ZhouCriterion
+from sparse_ref.pruning.weights import check_generator, is_whole
 from sparse_ref.train import Callback, fit
 
 NONE = np.empty(0, np.int64)
@@ -81,7 +83,7 @@ def iterative_pruning(
     batch_size: int,
     rng: np.random.Generator,
     method: Method | None = None,
-    blas_above: float = FASTER_ON_BLAS,
+    blas_above: float | None = None,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Iterator[Level]:
@@ -93,7 +95,7 @@ def iterative_pruning(
         Best of dense layers (``density=None``). Trained in place as level 0; later levels are
         networks of their own.
     data, optimizer, epochs, batch_size, validation, callbacks
-        As for `sparse_ref.fit`, of every level.
+        As for `sparse_ref.fit`, of every level; the optimizer starts anew at each.
     levels : int
         Prunings; one level more is trained.
     pruner : callable
@@ -110,11 +112,12 @@ def iterative_pruning(
         see the same batches; each pruning and treatment has a stream of its own of the second.
     method : Method, optional
         Must not rewire, since grown connections have no first value. `Static` by default.
-    blas_above : float
-        See `Network.on_blas_above`: pruned layers denser than this compute on BLAS, which makes a
-        dense copy of the layer at every step. At a density of 0.8 CSR was as fast already (LeNet
-        300-100, batches of 32 and of 128, one thread). Masks do not depend on it unless rounding
-        decides between two weights.
+    blas_above : float, optional
+        For `Network.on_blas_above`, of `net` from level 0 on and of all networks that come of it:
+        sparse layers denser than this compute on BLAS, which makes a dense copy of the layer at
+        every step. By default as `net` is set. `FASTER_ON_BLAS` pays: at a density of 0.8 CSR was
+        as fast already (LeNet 300-100, batches of 32 and of 128, one thread). Masks do not depend
+        on it unless rounding decides between two weights.
 
     Yields
     ------
@@ -126,8 +129,10 @@ def iterative_pruning(
     ------
     ValueError
         A level rewired, or arguments are out of range.
+    TypeError
+        An argument is of another kind.
     """
-    _check(levels, rewind_step)
+    _check(levels, rewind_step, pruner, rng, blas_above)
     train = partial(
         fit,
         data=data,
@@ -138,11 +143,13 @@ def iterative_pruning(
         validation=validation,
         callbacks=callbacks,
     )
-    net.on_blas_above(blas_above)
-    return _levels(net, train, levels, pruner, as_treatment(treatment), rewind_step, rng)
+    treatment = as_treatment(treatment)
+    return _levels(net, train, levels, pruner, treatment, rewind_step, rng, blas_above)
 
 
-def _levels(net, train, levels, pruner, treatment, rewind_step, rng):
+def _levels(net, train, levels, pruner, treatment, rewind_step, rng, blas_above):
+    if blas_above is not None:
+        net.on_blas_above(blas_above)
     same, draws = rng.spawn(2)
     if rewind_step:
         train(net, rng=copy.deepcopy(same), span=(0, rewind_step))
@@ -213,9 +220,14 @@ def _spared(layer, drop):
     return NONE if nothing else drop
 
 
-def _check(levels, rewind_step):
+def _check(levels, rewind_step, pruner, rng, blas_above):
+    check_generator("iterative_pruning", rng)
+    if not callable(pruner):
+        raise TypeError(f"iterative_pruning: pruner must be callable, got {pruner!r}")
+    if blas_above is not None:
+        check_number("iterative_pruning", "blas_above", blas_above, "at least 0", lambda d: d >= 0)
     for name, value in (("levels", levels), ("rewind_step", rewind_step)):
-        if not isinstance(value, int | np.integer) or value < 0:
+        if not is_whole(value) or value < 0:
             raise ValueError(
                 f"iterative_pruning: {name} must be a whole number of at least 0, got {value}"
             )

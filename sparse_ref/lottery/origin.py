@@ -42,7 +42,9 @@ class Origin:
         self._biases = [layer.bias.copy() for layer in net.weighted if kept]
         self._rest = [value.copy() for value in _rest(net) if kept]
         sigmas = treatment.kind == "sigma_sign"
-        self._sigmas = [self._sigma(first) for first in self.weights if sigmas]
+        self._sigmas = self._all_sigmas("weights", self.weights) if sigmas else []
+        treats = sigmas and treatment.biases
+        self._bias_sigmas = self._all_sigmas("biases", self._biases) if treats else []
         self._every = [first for first in self.weights if treatment.needs_all]
         self._slots = [np.arange(len(first)) for first in self._every]
 
@@ -90,7 +92,8 @@ class Origin:
             return np.sign(first)
         if treatment.kind == "sigma_sign":
             alive = treatment.sigma_over == "alive_initial"
-            return treatments.sigma_sign(first, self._sigma(first) if alive else self._sigmas[k])
+            sigma = self._sigma(k, "weights", first) if alive else self._sigmas[k]
+            return treatments.sigma_sign(first, sigma)
         if treatment.signed and treatment.source == "resample":
             return treatments.resample_signed(self._every[k], first, rng)
         values = self._drawn(k, layer, rng)
@@ -111,14 +114,17 @@ class Origin:
         if treatment.kind == "sign":
             return np.sign(first)
         if treatment.kind == "sigma_sign":
-            return treatments.sigma_sign(first, self._sigma(first))
+            return treatments.sigma_sign(first, self._bias_sigmas[k])
         if treatment.kind == "reinitialise" and treatment.source == "fresh":
             shape = layer.n_out, layer.n_in
             return initial_bias(shape, rng, treatment.initialisation, first.dtype)
         return first
 
-    def _sigma(self, first):
-        return treatments.sigma(first, self.treatment.ddof)
+    def _all_sigmas(self, what, arrays):
+        return [self._sigma(k, what, first) for k, first in enumerate(arrays)]
+
+    def _sigma(self, k, what, first):
+        return treatments.sigma(first, self.treatment.ddof, f"sigma_sign, {what} of layer {k}")
 
 
 def _values(layer):

@@ -90,6 +90,9 @@ class Treatment:
             "initialisation": tuple(SCHEMES),
             "fan": FANS,
         }
+        for option in ("signed", "biases", "from_step_zero"):
+            if not isinstance(given := getattr(self, option), bool):
+                raise TypeError(f"Treatment: {option} must be True or False, got {given!r}")
         for option, values in known.items():
             if (given := getattr(self, option)) not in values:
                 raise ValueError(
@@ -113,8 +116,10 @@ def as_treatment(treatment: "str | Treatment") -> Treatment:
     return Treatment(treatment)
 
 
-def sigma(first: np.ndarray, ddof: int = 1) -> float:
+def sigma(first: np.ndarray, ddof: int = 1, who: str = "sigma") -> float:
     """Standard deviation of a layer's first values, in float64; 0 of none.
+
+    `who` is named where there are too few.
 
     Examples
     --------
@@ -125,7 +130,7 @@ def sigma(first: np.ndarray, ddof: int = 1) -> float:
     if not len(first):
         return 0.0
     if len(first) <= ddof:
-        raise ValueError(f"sigma: with ddof {ddof} there must be more values, got {len(first)}")
+        raise ValueError(f"{who}: with ddof {ddof} there must be more values, got {len(first)}")
     return float(np.std(first, ddof=ddof, dtype=np.float64))
 
 

@@ -18,8 +18,9 @@ Departures
 * How many stay is counted exactly, and at `stop` there is an update even if it falls between two.
 * contrib: what a masked weight is behind its mask stands still here; there momentum and weight
   decay move it on. Its updates may begin at another step than the density's fall; here at the same.
-* tfmot prunes before the step that it counts, here after it; at step 0 there is nothing yet. Where
-  it keeps more than there are non-zeros, zeros come back; here they do not.
+* tfmot prunes before the step that it counts, here after it, but for step 0: that update comes
+  before the first step, if it leaves less than everything. Where tfmot keeps more than there are
+  non-zeros, zeros come back; here they do not.
 
 Memory: O(connections), that is O(positions) while a layer is complete. With `stale_values` a number
 and a position for every connection that is gone: O(positions) for good.
@@ -82,7 +83,8 @@ class GradualPruning(Method):
     every : int, steps
         Δt.
     initial_density : float
-        d(t_0): what the first update at `start` leaves.
+        d(t_0): what an update at `start` leaves. With ``start=0`` it comes before the first step
+        (contrib has none there); in a training that begins later, before that step, with its d(t).
     exponent : int
         3 in the paper; 1 is a line.
     threshold : str
@@ -165,6 +167,10 @@ class GradualPruning(Method):
             raise ValueError(
                 f"GradualPruning: stop must come after start, {self.start}, got {self.stop}"
             )
+        if self.until is not None and self.until < self.start:
+            raise ValueError(
+                f"GradualPruning: until must not come before start, {self.start}, got {self.until}"
+            )
         for name, known in (
             ("threshold", THRESHOLDS),
             ("ties", TIES),
@@ -176,6 +182,11 @@ class GradualPruning(Method):
             raise TypeError(
                 f"GradualPruning: stale_values must be True or False, got {self.stale_values!r}"
             )
+
+    @property
+    def rewires_at_start(self) -> bool:  # type: ignore[override]
+        """With an update at step 0 that leaves less than everything."""
+        return self.start == 0 and self.initial_density < 1 and self.updates != "contrib"
 
     @property
     def starts(self) -> float | None:
@@ -200,7 +211,7 @@ class GradualPruning(Method):
         """Whether step `step` updates, see `updates`."""
         stop, until = self._bound()
         first = max(self.start, self.every) if self.updates == "contrib" else self.start
-        last = self.updates == "paper" and step == min(stop, until)
+        last = self.updates == "paper" and step == stop
         return 0 < step <= until and (last or Every(self.every, start=first).due(step))
 
     def density_at(self, step: int) -> float:

@@ -30,6 +30,7 @@ from sparse_ref.pruning.weights import (
     Drops,
     Weight,
     checked,
+    is_whole,
     scores_of,
     slots_of,
     streams_of,
@@ -59,8 +60,10 @@ class _Channels:
                 raise ValueError(
                     f"{who}: {name} must be one of {list(known)}, got {getattr(self, name)!r}"
                 )
-        if self.min_channels < 0:
-            raise ValueError(f"{who}: min_channels must be at least 0, got {self.min_channels}")
+        if not is_whole(self.min_channels) or self.min_channels < 0:
+            raise ValueError(
+                f"{who}: min_channels must be a whole number of at least 0, got {self.min_channels}"
+            )
 
     def _drops(self, weights, choose, rng):
         """Slots of each weight; ``choose(k, alive channels, count, stream)`` finds channels."""
@@ -70,7 +73,6 @@ class _Channels:
             channels, n, size = _channels(type(self).__name__, weight, self.axis, self.block)
             present = np.bincount(channels, minlength=n)
             alive = np.flatnonzero(present >= (size if self.alive_rule == "all" else 1))
-            alive = alive[present[alive] > 0]  # a channel of no entries at all has nothing to lose
             count = removed(len(alive), self.amount, self.rule)
             count = max(0, min(count, len(alive) - self.min_channels))
             gone = np.zeros(n, bool)
@@ -204,10 +206,13 @@ def _norms(weight, values, q, axis, block):
     if q == 1:
         return np.bincount(channels, sizes, n)
     if q in (2, "fro"):
-        # By a power of two, so that no square over- or underflows and nothing is rounded.
-        shift = int(np.frexp(sizes.max())[1]) if len(sizes) else 0
-        squares = np.ldexp(sizes, -shift) ** 2
-        return np.ldexp(np.sqrt(np.bincount(channels, squares, n)), shift)
+        # Each channel by a power of two, which rounds nothing: no square overflows, and one that
+        # underflows is too small beside its channel's largest to count.
+        tops = np.zeros(n)
+        np.maximum.at(tops, channels, sizes)
+        shifts = np.frexp(tops)[1]
+        squares = np.ldexp(sizes, -shifts[channels]) ** 2
+        return np.ldexp(np.sqrt(np.bincount(channels, squares, n)), shifts)
     norms = np.full(n, np.inf if q < 0 else 0.0)
     (np.minimum if q < 0 else np.maximum).at(norms, channels, sizes)
     if q < 0:
@@ -232,12 +237,12 @@ def _channels(who, weight, axis, block):
 def _check_layout(who, axis, block):
     if axis not in (-2, -1, 0, 1):
         raise IndexError(f"{who}: axis must be one of a matrix, -2 ... 1, got {axis}")
-    if not isinstance(block, int | np.integer) or block < 1:
+    if not is_whole(block) or block < 1:
         raise ValueError(f"{who}: block must be a positive number of columns, got {block!r}")
     if axis % 2 == 0 and block != 1:
         raise ValueError(f"{who}: block is of input channels, axis 1, got axis {axis}")
 
 
 def _check_norm(q):
-    if q not in NORMS:
+    if isinstance(q, bool) or q not in NORMS:
         raise ValueError(f"Structured: q must be one of {list(NORMS)}, got {q!r}")

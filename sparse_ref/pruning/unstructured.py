@@ -30,6 +30,8 @@ from sparse_ref.pruning.weights import (
     Drops,
     Weight,
     check_as_many,
+    check_excluded,
+    check_generator,
     checked,
     positions_of,
     scores_of,
@@ -57,6 +59,7 @@ class _Unstructured:
         who = type(self).__name__
         for amount in self.amount if isinstance(self.amount, tuple) else (self.amount,):
             check_amount(who, amount)
+        check_excluded(who, self.exclude)
         for name, known in (("scope", SCOPES), ("rule", COUNTS), ("of", BASES)):
             if getattr(self, name) not in known:
                 raise ValueError(
@@ -70,6 +73,8 @@ class _Unstructured:
     def _drops(self, weights, choose, rng):
         """Slots of each weight; ``choose(weights, count, stream)`` finds them in a pool."""
         who, n = type(self).__name__, len(weights)
+        if rng is not None:
+            check_generator(who, rng)
         amounts = self.amount if isinstance(self.amount, tuple) else (self.amount,) * n
         check_as_many(who, "amount", amounts, weights)
         pruned = _included(who, self.exclude, n)

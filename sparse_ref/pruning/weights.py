@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import csr
+from sparse_ref.csr_checks import integers, require_ascending
 
 Weight: TypeAlias = csr_array | np.ndarray  # (n_out, n_in); slot k of an array is flat position k
 Drops: TypeAlias = tuple[
@@ -52,18 +53,34 @@ def positions_of(weight: Weight) -> int:
 
 
 def scores_of(
-    who: str, weights: Sequence[Weight], scores: Sequence[np.ndarray] | None
+    who: str,
+    weights: Sequence[Weight],
+    scores: Sequence[np.ndarray] | None,
+    what: str = "scores",
 ) -> list[np.ndarray]:
-    """What is ranked in the place of the weights: `scores` if given, else their values."""
+    """What is ranked in the place of the weights: `scores` if given, else their values.
+
+    `what` is their name in errors. Not a number is refused: it has no rank.
+    """
     if scores is None:
-        return [values_of(weight) for weight in weights]
-    check_as_many(who, "scores", scores, weights)
-    for score, weight in zip(scores, weights, strict=True):
+        what, scores = "weights", [values_of(weight) for weight in weights]
+    check_as_many(who, what, scores, weights)
+    for k, (score, weight) in enumerate(zip(scores, weights, strict=True)):
         if np.shape(score) != (slots_of(weight),):
             raise ValueError(
-                f"{who}: scores must be one a slot, ({slots_of(weight)},), got {np.shape(score)}"
+                f"{who}: {what} must be one a slot, ({slots_of(weight)},), got {np.shape(score)}"
             )
+        if np.isnan(score).any():
+            slot = int(np.flatnonzero(np.isnan(score))[0])
+            raise ValueError(f"{who}: {what} must be numbers, got nan in slot {slot} of weight {k}")
     return list(scores)
+
+
+def checked_slots(who: str, what: str, slots: np.ndarray, weight: Weight) -> np.ndarray:
+    """Slots of a weight, int64; refused if they do not ascend or are not there."""
+    slots = integers(who, what, slots)
+    require_ascending(who, what, slots, slots_of(weight))
+    return slots
 
 
 def check_as_many(who: str, what: str, things: Sequence[Any], weights: Sequence[Weight]) -> None:
@@ -78,6 +95,22 @@ def streams_of(
     """A stream for each of n weights, so that a layer more moves no other's draws."""
     if rng is None:
         return [None] * n
+    check_generator(who, rng)
+    return rng.spawn(n)
+
+
+def check_generator(who: str, rng: Any) -> None:
+    """Refuse what is no generator."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"{who}: rng must be a Generator, got {type(rng).__name__}")
-    return rng.spawn(n)
+
+
+def check_excluded(who: str, exclude: Any) -> None:
+    """Refuse what is no sequence of whole numbers."""
+    if not isinstance(exclude, Sequence) or not all(map(is_whole, exclude)):
+        raise TypeError(f"{who}: exclude must be a sequence of whole numbers, got {exclude!r}")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -30,6 +30,8 @@ from sparse_ref.pruning.weights import (
     Weight,
     check_as_many,
     checked,
+    checked_slots,
+    is_whole,
     positions_of,
     scores_of,
     slots_of,
@@ -109,7 +111,7 @@ class ZhouCriterion:
             check_amount("ZhouCriterion: keep", keep)
             if not 0 <= keep <= 1:
                 raise ValueError(f"ZhouCriterion: keep must be in [0, 1], got {keep}")
-        if not isinstance(self.power, int) or self.power < 0:
+        if not is_whole(self.power) or self.power < 0:
             raise ValueError(f"ZhouCriterion: power must be a count of rounds, got {self.power!r}")
 
     def __call__(
@@ -145,13 +147,20 @@ class ZhouCriterion:
                 raise ValueError(f"ZhouCriterion: {self.criterion} needs {what}, got None")
         if rng is None and self.criterion == "random":
             raise ValueError("ZhouCriterion: random needs a generator, got None")
-        arrays = [scores_of("ZhouCriterion", weights, some) for some in (None, initial, gradients)]
-        none = [np.empty(0, np.int64)] * len(weights)
+        arrays = [
+            scores_of("ZhouCriterion", weights, some, what)
+            for some, what in ((None, ""), (initial, "initial"), (gradients, "gradients"))
+        ]
+        held = [np.empty(0, np.int64)] * len(weights) if held is None else held
+        check_as_many("ZhouCriterion", "held", held, weights)
         parts = zip(
             weights,
             *arrays,
             keeps,
-            none if held is None else held,
+            [
+                checked_slots("ZhouCriterion", "held", *pair)
+                for pair in zip(held, weights, strict=True)
+            ],
             streams_of("ZhouCriterion", rng, len(weights)),
             strict=True,
         )

@@ -16,7 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sparse_ref.pruning.weights import Weight, checked, scores_of
+from sparse_ref.pruning.weights import (
+    Weight,
+    check_generator,
+    checked,
+    checked_slots,
+    scores_of,
+)
 from sparse_ref.selection import random_ranks
 
 ACTIONS = (
@@ -75,9 +81,12 @@ def mask_zero(
         raise ValueError(f"mask_zero: action must be one of {list(ACTIONS)}, got {action!r}")
     if rng is None and action == "freeze_init_zero_reshuffle":
         raise ValueError("mask_zero: freeze_init_zero_reshuffle needs a generator, got None")
+    if rng is not None:
+        check_generator("mask_zero", rng)
     (weight,) = checked("mask_zero", [weight])
-    final = scores_of("mask_zero", [weight], None)[0]
-    (initial,) = scores_of("mask_zero", [weight], [initial])
+    masked = checked_slots("mask_zero", "masked", masked, weight)
+    (final,) = scores_of("mask_zero", [weight], None)
+    (initial,) = scores_of("mask_zero", [weight], [initial], "initial")
     fell = np.abs(initial) > np.abs(final)
     drop = masked[_zeroed(action, fell[masked], np.abs(initial) < np.abs(final), masked, rng)]
     stays = np.ones(len(final), bool)
