@@ -5,7 +5,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sparse_ref.experiments import alford_2018, liu_2020, output, parger_2022, set_tutorial
+from sparse_ref.experiments import (
+    alford_2018,
+    liu_2020,
+    masks_2020,
+    output,
+    parger_2022,
+    set_tutorial,
+    van_gelder_2020,
+)
 from sparse_ref.experiments.config import ConfigError
 from sparse_ref.experiments.recipe import Context, Figure, Images, Part, Report, check_scale
 from sparse_ref.experiments.report import report_text
@@ -17,8 +25,10 @@ from sparse_ref.version import __version__
 RECIPES: dict[str, Mapping[str, Figure]] = {
     "alford_2018": alford_2018.FIGURES,
     "liu_2020": liu_2020.FIGURES,
+    "masks_2020": masks_2020.FIGURES,
     "parger_2022": parger_2022.FIGURES,
     "set_tutorial": set_tutorial.FIGURES,
+    "van_gelder_2020": van_gelder_2020.FIGURES,
 }
 DPI = 130
 

@@ -60,13 +60,18 @@ def put(net: Network, snapshot: Snapshot) -> None:
 
 
 def _check_fit(net, snapshot):
-    places = [csr.flat(layer.weight).tolist() for layer in net.sparse_layers]
-    if places != [csr.flat(weight).tolist() for weight in snapshot.weights]:
+    weights = [layer.weight for layer in net.sparse_layers]
+    if len(weights) != len(snapshot.weights) or not all(map(_alike, weights, snapshot.weights)):
         raise ValueError("put: the network must have the snapshot's connections, got others")
     shapes = [p.value.shape for p in net.parameters() if not p.slots]
     kept = [value.shape for value in snapshot.others]
     if shapes != kept:
         raise ValueError(f"put: parameters must have the shapes {kept}, got {shapes}")
+
+
+def _alike(one, other):
+    """Whether two weights have the same connections."""
+    return np.array_equal(csr.flat(one), csr.flat(other))
 
 
 def _copied(weight):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -48,8 +49,14 @@ def accuracies(samples: Mapping[Net, Sample]) -> Figure:
     return figure
 
 
-def _panel(ax, samples):
+def error_scale(ax: Axes) -> None:
+    """Percent of accuracy on a scale logarithmic in the error, so that both ends can be seen."""
     ax.set_yscale("function", functions=(_height, _accuracy))
+    ax.yaxis.set_major_locator(FixedLocator(TICKS))
+
+
+def _panel(ax, samples):
+    error_scale(ax)
     ax.set_xscale("log")
     for kind, (*_, shift) in LOOKS.items():
         points = {n.density: 100 * np.array(s.values) for n, s in samples.items() if n.kind == kind}
@@ -75,7 +82,6 @@ def _name(ax, samples, word):
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels(list(ticks.values()), fontsize=9)
     ax.set_xlim(0.0075, 1.5)
-    ax.yaxis.set_major_locator(FixedLocator(TICKS))
 
 
 def _connections(net):

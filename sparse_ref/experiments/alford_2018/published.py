@@ -23,6 +23,7 @@ def accuracy(kind: str, times: int, density: float) -> float | None:
     """Of a network of figure 9; None of those it does not show."""
     return FIGURE_9.get((kind, times, density))
 
+
 # Figure 7. Density; accuracy of the network pruned while it trained, of new weights on its
 # structure, and of new weights on the structure of a dense network that was pruned at one time.
 FIGURE_7 = {

@@ -1,0 +1,174 @@
+"""Figure 8: many retrainings of one structure, and why some of them get stuck.
+
+The hypothesis: a ReLU stands on the outputs. Where the output of a class is zero for all of its
+images, none of them has a gradient that could raise it, and the class is never learned. So networks
+get stuck at the accuracies that are left without one, two, three classes, and not because they are
+sparse. It is tested by the same retrainings without that ReLU, and by dense networks with it; and,
+beside structures that pruning left, on random ones with as many connections in every layer.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from sparse_ref import topology
+from sparse_ref.experiments.alford_2018 import figure_8_judged, pruning_pictures
+from sparse_ref.experiments.alford_2018.figure_8_judged import (
+    DENSE,
+    DENSITIES,
+    LOGITS,
+    PLACES,
+    PRUNED,
+    RANDOM,
+    RATES,
+    SPARSEST,
+    Found,
+    Key,
+    Retrained,
+)
+from sparse_ref.experiments.alford_2018.networks import parts
+from sparse_ref.experiments.alford_2018.retraining import (
+    LINEAR,
+    PROGRAM,
+    Plan,
+    Schedule,
+    classes,
+    network,
+    seeds_of,
+    structure_of,
+)
+from sparse_ref.experiments.recipe import Context, Part, Report
+from sparse_ref.experiments.sweep import Outcome
+
+FIRST = 500  # seed of the first structure: none of figure 7's
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs between scales."""
+
+    data: str = "mnist"
+    images: int | None = None
+    pruning_epochs: int = 24
+    epochs: int = 18
+    schedule: Schedule = PROGRAM
+    structures: int = 2
+    retrainings: int = 25  # of each structure
+    dense: int = 25
+
+
+SETTINGS = {
+    "smoke": Settings("fashion-mnist", 300, 5, 4, Schedule(3, 9, 3), 1, retrainings=2, dense=2),
+    "laptop": Settings(retrainings=4, dense=6),
+    "paper": Settings(),
+}
+
+
+def run(context: Context) -> Report:
+    """Prune a few networks, retrain their structures many times, with the ReLU and without."""
+    settings = SETTINGS[context.scale]
+    images = context.images(settings.data)
+    data = parts(images, settings.images)
+    pruning = Plan(images.name, settings.pruning_epochs, schedule=settings.schedule)
+    first = list(context.seed_numbers(settings.structures, FIRST))
+    cells = [(density, seed) for density in DENSITIES for seed in first]
+    jobs = [pruning.pruned(density, seed, LINEAR) for density, seed in cells]
+    pruned = dict(zip(cells, context.train(jobs, {"data": data}), strict=True))
+    plan = replace(pruning, epochs=settings.epochs)
+    again = _again(pruned, plan, settings)
+    outcomes = context.train([job for *_, job in again], {"data": data})
+    found: dict[Key, list[Retrained]] = {}
+    for (key, structure, _), outcome in zip(again, outcomes, strict=True):
+        found.setdefault(key, []).extend(_retrained(structure, outcome, data.test))
+    return report(found, settings, plan, data.test[1])
+
+
+def _again(pruned, plan, settings):
+    """(key, seed of the structure, job) of every retraining; dense networks first."""
+    every = [
+        (Key(logits, DENSE, 1.0, plan.rate), 0, plan.dense(seed, logits))
+        for logits in LOGITS
+        for seed in seeds_of([0], settings.dense)
+    ]
+    for (density, structure), outcome in pruned.items():
+        shapes = list(pairwise(plan.model.sizes))
+        rng = np.random.default_rng([structure, round(1 / density)])
+        random = topology.uniform([(after, before) for before, after in shapes], density, rng)
+        every += _of_structure(RANDOM, density, structure, random, plan, settings)
+        if not outcome.failure:
+            left = structure_of(outcome)
+            every += _of_structure(PRUNED, density, structure, left, plan, settings)
+    return every
+
+
+def _of_structure(kind, density, seed, structure, plan, settings):
+    rates = RATES if (kind, density) == (PRUNED, SPARSEST) else (plan.rate,)
+    return [
+        (
+            Key(logits, kind, density, rate),
+            seed,
+            replace(plan, rate=rate).retrained(kind, structure, density, new, logits),
+        )
+        for logits in LOGITS
+        for rate in rates
+        for new in seeds_of([seed], settings.retrainings)
+    ]
+
+
+def _retrained(structure: int, outcome: Outcome, test: Part) -> list[Retrained]:
+    """One of a training that ended, none of one that diverged."""
+    if outcome.failure:
+        return []
+    logits = outcome.config.model.logits_activation
+    seen = classes(network(outcome).predict(test[0]), test[1], logits)
+    curve = tuple(outcome.curve["test"].tolist())
+    return [Retrained(structure, outcome.config.seed, outcome.test.accuracy, curve, seen)]
+
+
+def report(found: Found, settings: Settings, plan: Plan, labels: np.ndarray) -> Report:
+    """What the retrainings came to; `labels` are the test images'."""
+    usual = {
+        key: found.get(key, ())
+        for key in (
+            Key(logits, kind, density, plan.rate) for logits in LOGITS for kind, density in PLACES
+        )
+    }
+    pictures = {}
+    for kind, name in ((PRUNED, "figure_8"), (RANDOM, "figure_8_random")):
+        part = {key: group for key, group in usual.items() if key.kind in (DENSE, kind)}
+        pictures[f"{name}.png"] = pruning_pictures.over_time(part)
+        pictures[f"{name}_histograms.png"] = pruning_pictures.histograms(part, labels)
+    pictures["figure_8_dead_classes.png"] = pruning_pictures.against_dead(usual, labels)
+    return Report(
+        tables=[figure_8_judged.table(usual), figure_8_judged.rates(found)],
+        claims=figure_8_judged.claims(usual, found),
+        pictures=pictures,
+        notes=_notes(settings, plan),
+        numbers={
+            "retrainings": [
+                {**key._asdict(), **r._asdict(), "seen": r.seen._asdict()}
+                for key, group in found.items()
+                for r in group
+            ]
+        },
+    )
+
+
+def _notes(settings, plan):
+    notes = [
+        f"{plan.model.name} on {plan.data}; the paper shows LeNet-5, which needs convolutions",
+        "structures come from networks with linear outputs, so that no class is dead in them; with "
+        "the ReLU and without, retrainings have the same structures, new weights and batches",
+        "random structures, ours, have as many connections in every layer as those that are pruned",
+        "a class is dead if its output, after the ReLU, is zero for every test image of its own; "
+        "a network is stuck if it predicts some class for no image",
+        "accuracies are those of the final networks",
+    ]
+    paper = SETTINGS["paper"]
+    if settings != paper:
+        notes.append(
+            f"reduced: {settings.structures} structures, {settings.retrainings} retrainings of "
+            f"each ({paper.structures} and {paper.retrainings} at scale paper)"
+        )
+    return notes

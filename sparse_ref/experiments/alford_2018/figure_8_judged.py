@@ -1,0 +1,192 @@
+"""Figure 8: what many retrainings say about who gets stuck, and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sparse_ref.experiments.alford_2018.networks import RATE
+from sparse_ref.experiments.alford_2018.retraining import LINEAR, NAMED, RELU, Classes
+from sparse_ref.experiments.evidence import Sample, between, near, ordered
+from sparse_ref.experiments.recipe import Claim, Table
+
+DENSE, PRUNED, RANDOM = "dense", "pruned structure", "random structure"
+DENSITIES = (0.25, 0.1, 0.05, 0.01)
+PLACES = (
+    (DENSE, 1.0),
+    *((PRUNED, density) for density in DENSITIES),
+    *((RANDOM, density) for density in DENSITIES),
+)
+LOGITS = (RELU, LINEAR)
+RATES = (0.05, 0.1, RATE)
+SPARSEST = 0.01  # "extremely sparse topologies"
+SELDOM = 0.05  # "in general the models fare poorly": more of them than this are stuck
+LIKE = 0.02  # accuracies on the classes that live count as those of linear outputs within this
+UNRELATED = 0.02  # accuracies at different sparsities count as the same within this
+
+
+class Key(NamedTuple):
+    """What retrainings have in common."""
+
+    logits: str  # what stands on the outputs
+    kind: str
+    density: float
+    rate: float
+
+    @property
+    def where(self) -> str:
+        """Kind and sparsity in words."""
+        return DENSE if self.kind == DENSE else f"{self.kind}, sparsity {1 - self.density:g}"
+
+
+class Retrained(NamedTuple):
+    """One retraining that ended."""
+
+    structure: int  # seed
+    seed: int
+    accuracy: float
+    curve: tuple[float, ...]  # accuracy on the test images after every epoch
+    seen: Classes
+
+
+Found = Mapping[Key, Sequence[Retrained]]
+
+
+def accuracies(group: Sequence[Retrained], name: str) -> Sample:
+    """Final accuracies of some retrainings."""
+    return Sample(name, tuple(r.accuracy for r in group))
+
+
+def stuck(group: Sequence[Retrained], name: str) -> Sample:
+    """1 for a network that predicts some class for no image, 0 for one that predicts all."""
+    return Sample(name, tuple(float(bool(r.seen.missed)) for r in group))
+
+
+def table(usual: Found) -> Table:
+    """Accuracies and dead classes of all retrainings at the usual learning rate."""
+    rows = []
+    for key, group in usual.items():
+        values = 100 * np.array([r.accuracy for r in group])
+        rows.append(
+            (
+                NAMED[key.logits],
+                key.where,
+                f"{len(group)}",
+                accuracies(group, "").spread,
+                f"{values.min():.1f} ... {values.max():.1f}" if len(values) else "–",
+                _counted([len(r.seen.dead) for r in group]) if key.logits == RELU else "cannot be",
+                _counted([len(r.seen.missed) for r in group]),
+            )
+        )
+    headings = (
+        "outputs",
+        "structure",
+        "trainings",
+        "accuracy\n%",
+        "least ... most",
+        "dead classes:\ntrainings",
+        "classes never\npredicted: trainings",
+    )
+    title = "Retrainings with new weights; final accuracy on the test images"
+    return Table(title, headings, tuple(rows))
+
+
+def rates(found: Found) -> Table:
+    """What learning rates do at the highest sparsity."""
+    rows = [
+        (
+            NAMED[logits],
+            f"{rate:g}",
+            accuracies(group, "").spread,
+            _counted([len(r.seen.missed) for r in group]),
+        )
+        for logits in LOGITS
+        for rate in RATES
+        if (group := found.get(Key(logits, PRUNED, SPARSEST, rate), ()))
+    ]
+    headings = ("outputs", "learning\nrate", "accuracy\n%", "classes never\npredicted: trainings")
+    title = f"Learning rates on pruned structures at sparsity {1 - SPARSEST:g}"
+    return Table(title, headings, tuple(rows))
+
+
+def _counted(numbers):
+    """How many trainings have none, one, two, ..."""
+    return ", ".join(f"{k}: {numbers.count(k)}" for k in sorted(set(numbers)))
+
+
+def claims(usual: Found, found: Found) -> list[Claim]:
+    """What the paper says, and what the hypothesis says, held against the retrainings."""
+    by_place = {(key.logits, key.kind, key.density): group for key, group in usual.items()}
+    return [
+        *_paper(by_place),
+        *(claim for kind, density in PLACES for claim in _ours(by_place, kind, density)),
+        _unrelated(by_place),
+        *_faster(found),
+    ]
+
+
+def _paper(by_place):
+    """That they get stuck, and that they do because they are sparse."""
+    said = []
+    for kind in (PRUNED, RANDOM):
+        pooled = {
+            logits: [r for density in DENSITIES for r in by_place[logits, kind, density]]
+            for logits in LOGITS
+        }
+        of_random = " (random: ours)" if kind == RANDOM else ""
+        said += [
+            between(
+                f"in general, networks on a {kind} get stuck{of_random}",
+                stuck(pooled[RELU], "stuck with the ReLU"),
+                SELDOM,
+                1.0,
+            ),
+            between(
+                f"sparse training hinders them: on a {kind} they get stuck without the ReLU, too"
+                f"{of_random}",
+                stuck(pooled[LINEAR], "stuck without the ReLU"),
+                SELDOM,
+                1.0,
+            ),
+        ]
+    return said
+
+
+def _ours(by_place, kind, density):
+    """The hypothesis: the ReLU is the cause, and the dead classes are all that is lost."""
+    where = Key(RELU, kind, density, RATE).where
+    with_relu, without = by_place[RELU, kind, density], by_place[LINEAR, kind, density]
+    said = [
+        ordered(
+            f"ours: with the ReLU more networks get stuck than without it [{where}]",
+            [stuck(with_relu, "stuck with it"), stuck(without, "stuck without")],
+        )
+    ]
+    hit = [r for r in with_relu if r.seen.dead and r.seen.ceiling > 0]
+    if hit:
+        living = Sample("the living classes of stuck networks", tuple(r.seen.living for r in hit))
+        whole = accuracies(without, "linear outputs")
+        said.append(
+            near(f"ours: the dead classes are all that is lost [{where}]", living, whole, LIKE)
+        )
+    return said
+
+
+def _unrelated(by_place):
+    least, most = (
+        accuracies(by_place[RELU, PRUNED, d], Key(RELU, PRUNED, d, RATE).where)
+        for d in (DENSITIES[0], DENSITIES[-1])
+    )
+    return near("the accuracy seems uncorrelated with sparsity", least, most, UNRELATED)
+
+
+def _faster(found):
+    said = []
+    for logits in LOGITS:
+        groups = [
+            accuracies(found.get(Key(logits, PRUNED, SPARSEST, rate), ()), f"rate {rate:g}")
+            for rate in (RATES[-1], RATES[0])
+        ]
+        paper = f"a higher learning rate is better at sparsity {1 - SPARSEST:g} [{NAMED[logits]}]"
+        said.append(ordered(paper, groups, "paired"))
+    return said
