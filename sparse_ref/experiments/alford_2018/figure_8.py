@@ -162,7 +162,8 @@ def _notes(settings, plan):
         "the ReLU and without, retrainings have the same structures, new weights and batches",
         "random structures, ours, have as many connections in every layer as those that are pruned",
         "a class is dead if its output, after the ReLU, is zero for every test image of its own; "
-        "a network is stuck if it predicts some class for no image",
+        "a network is stuck if it predicts some class for no image; where all outputs are zero the "
+        "first class is taken, so the first of the dead may be right all the same",
         "accuracies are those of the final networks",
     ]
     paper = SETTINGS["paper"]
