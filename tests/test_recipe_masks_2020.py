@@ -412,3 +412,10 @@ def test_smoke(figure, tmp_path):
     assert whole["source"] == FIGURES[figure].source
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert "Chain(levels=3" in config["runs"][0]["chain"]
+
+
+def test_seeds_that_were_asked_for_are_those_that_are_told():
+    fewer = networks.asked({"laptop": networks.LAPTOP}, context(seeds=2))
+    assert fewer == replace(networks.LAPTOP, seeds=2)
+    assert networks.asked({"laptop": networks.LAPTOP}, context()) == networks.LAPTOP
+    assert "2 seeds" in networks.notes(fewer, "numbers")[-1]

@@ -19,6 +19,7 @@ from sparse_ref.experiments.masks_2020.networks import (
     REWIND,
     SMOKE,
     Settings,
+    asked,
     notes,
     trained,
 )
@@ -33,7 +34,7 @@ EVOLVING = (L1_S, HYBRID, L1_US)  # methods of figures 6 and 7
 
 def run(context: Context) -> Report:
     """Train the chains, then look at them in every way the paper does."""
-    settings = SETTINGS[context.scale]
+    settings = asked(SETTINGS, context)
     runs, data, name = trained(context, settings, METHODS, (REWIND,))
     context.say("masks, ensembles and stability of the trained networks")
     found = measured(runs, data, settings)

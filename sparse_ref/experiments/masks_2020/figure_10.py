@@ -18,6 +18,7 @@ from sparse_ref.experiments.masks_2020.networks import (
     SMOKE,
     TREATED,
     Settings,
+    asked,
     notes,
     patterns,
     trained,
@@ -38,7 +39,7 @@ ROWS = ((2, 5), (5, 10))  # of figure 5: the iteration of L1 S, and that of the 
 
 def run(context: Context) -> Report:
     """Train four ways to prune with four treatments, compare accuracies and masks."""
-    settings = SETTINGS[context.scale]
+    settings = asked(SETTINGS, context)
     runs, _, name = trained(context, settings, TREATED, TREATMENTS)
     reports = [figure_2.report(runs, settings), _report(runs, settings)]
     return joined([Report(notes=notes(settings, name)), *reports])

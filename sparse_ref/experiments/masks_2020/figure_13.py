@@ -13,6 +13,7 @@ from sparse_ref.experiments.masks_2020.networks import (
     PAPER,
     REWIND,
     SMOKE,
+    asked,
     notes,
     trained,
 )
@@ -29,7 +30,7 @@ DIFFERENT = 0.1  # Jaccard distance
 
 def run(context: Context) -> Report:
     """Prune by L1 US after one epoch, and after many; compare the masks."""
-    settings = SETTINGS[context.scale]
+    settings = asked(SETTINGS, context)
     long, _, name = trained(context, settings, (L1_US,), (REWIND,))
     short, *_ = trained(context, replace(settings, epochs=1), (L1_US,), (REWIND,))
     pair = short[L1_US, REWIND], long[L1_US, REWIND]

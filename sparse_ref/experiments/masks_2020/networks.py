@@ -1,7 +1,7 @@
 """What the figures of Masks2020 share: networks, ways to prune them, chains of trainings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -74,6 +74,12 @@ LAPTOP = Settings(epochs=3, seeds=3)
 SMOKE = Settings(500, 1, levels=3, seeds=2, model=Model((784, 24, 16, 10)), data="fashion-mnist")
 
 Runs = Mapping[tuple[str, str], Sequence[Outcome]]  # (method, treatment) -> by seed
+
+
+def asked(settings: Mapping[str, Settings], context: Context) -> Settings:
+    """Of the scale, with as many seeds as were asked for."""
+    usual = settings[context.scale]
+    return replace(usual, seeds=context.seeds or usual.seeds)
 
 
 def pruner(method: str, model: Model) -> Pruner:
