@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from sparse_ref import plots
+from sparse_ref.experiments import pictures
 
 
 def line_data(ax):
@@ -114,3 +117,23 @@ def test_points_over_age_stand_over_the_curve_of_the_training():
     np.testing.assert_allclose(line.get_ydata(), [0.4, 0.6])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epochs of SET", "accuracy")
     assert ax.get_ylim() == pytest.approx((0.25, 0.85))  # all points, half their span around
+
+
+def test_before_training_a_network_that_begins_complete_stands_for_nobody_else(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "input_connections", lambda rows, example: drawn.append(rows))
+
+    def result(label, begins):
+        return SimpleNamespace(
+            label=label,
+            config=SimpleNamespace(density=0.1),
+            connections=((begins,), (2,)),
+            positions=(20,),
+            input_degrees=(np.full(4, begins), np.full(4, 2)),
+        )
+
+    sparse, complete = result("set", 2), result("gradual", 20)
+    for results, ref in (([sparse, complete], 2), ([complete], 20)):
+        pictures.input_connections(results, np.zeros((3, 2, 2)))
+        (images,) = drawn.pop().values()
+        assert images["before training"].tolist() == [[ref, ref], [ref, ref]]

@@ -68,13 +68,15 @@ def layer_densities(results: Sequence[Result]) -> Figure:
 def input_connections(results: Sequence[Result], train_x: np.ndarray) -> Figure:
     """Connections per input pixel before and after training, means over seeds.
 
-    Before training stands for `Static`, which never changes them.
+    Before training stands for `Static`, which never changes them; networks that begin with every
+    connection are left out of it where there are others.
     """
     shape = train_x.shape[1:]
     rows: dict[str, dict[str, np.ndarray]] = {}
     for density in dict.fromkeys(r.config.density for r in results):
         here = [r for r in results if r.config.density == density]
-        images = {"before training": _mean_image([r.input_degrees[0] for r in here], shape)}
+        begun = [r for r in here if r.connections[0] != r.positions] or here
+        images = {"before training": _mean_image([r.input_degrees[0] for r in begun], shape)}
         rewired = [r for r in here if r.label != "static"]
         for name, group in _by_label(rewired).items():
             images[f"after {name}"] = _mean_image([r.input_degrees[1] for r in group], shape)
