@@ -23,7 +23,7 @@ TIERS = [
     ["structure", "dense_gradient"],
     ["kernels", "tiles"],
     ["elementwise", "work"],
-    ["lanes", "lanes_llvm", "lanes_ir", "elementary", "threads", "version"],
+    ["lanes", "lanes_llvm", "lanes_ir", "elementary", "threads", "bundles", "version"],
 ]
 TIER = {name: len(TIERS) - k for k, names in enumerate(TIERS) for name in names}
 MAY_IMPORT_LOADERS = {"cli"}

@@ -13,16 +13,15 @@ difference is an option, and a *convention* is a named bundle of options: ``RigL
 "rigl-tf1")``. Options given beside it overrule the bundle.
 """
 
-import dataclasses
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Rational
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import csr
+from sparse_ref.bundles import conventional
 from sparse_ref.csr import Rewire
 from sparse_ref.layers import LayerGrad
 from sparse_ref.methods.base_checks import (
@@ -213,35 +212,6 @@ class Method:
         had for the optimizer and are trained themselves from then on.
         """
         return None
-
-
-AnyMethod = TypeVar("AnyMethod", bound=type[Method])
-
-
-def conventional(cls: AnyMethod) -> AnyMethod:
-    """Let ``convention=`` fill in options of a method that were not given (decorator).
-
-    To be put on a dataclass that declares ``convention: InitVar[str] = "paper"``.
-    """
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-
-    def with_convention(plain: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(plain)
-        def init(self: Method, *args: Any, convention: str = "paper", **options: Any) -> None:
-            given = dict(zip(names, args, strict=False)) | options
-            plain(self, **(_bundle(cls, convention) | given))
-
-        return init
-
-    setattr(cls, "__init__", with_convention(cls.__init__))  # noqa: B010
-    return cls
-
-
-def _bundle(cls, convention):
-    if convention not in cls.conventions:
-        known = list(cls.conventions)
-        raise ValueError(f"{cls.__name__}: convention must be one of {known}, got {convention!r}")
-    return dict(cls.conventions[convention])
 
 
 def keep(dtype: np.dtype) -> Rewire:

@@ -18,12 +18,13 @@ Departures
   of them in. Here an absent connection stays absent.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from sparse_ref.bundles import conventional
 from sparse_ref.pruning.counts import COUNTS, Amount, check_amount, removed
 from sparse_ref.pruning.ranks import check_ties, weakest
 from sparse_ref.pruning.weights import (
@@ -133,6 +134,7 @@ class Random(_Unstructured):
         return self._drops(weights, choose, rng)
 
 
+@conventional
 @dataclass(frozen=True)
 class Magnitude(_Unstructured):
     """Magnitude pruning: connections of the smallest ``|w|`` go.
@@ -224,23 +226,6 @@ class Magnitude(_Unstructured):
             return weakest(pool, _within("Magnitude", count, len(pool)), self.ties, stream)
 
         return self._drops(weights, choose, rng)
-
-
-def _conventional(plain: Callable[..., None]) -> Callable[..., None]:
-    """Let ``convention=`` fill in the options that were not given."""
-    names = [field.name for field in fields(Magnitude)]
-
-    def init(self: Magnitude, *args: Any, convention: str = "paper", **options: Any) -> None:
-        if convention not in Magnitude.conventions:
-            known = list(Magnitude.conventions)
-            raise ValueError(f"Magnitude: convention must be one of {known}, got {convention!r}")
-        given = dict(zip(names, args, strict=False)) | options
-        plain(self, **(Magnitude.conventions[convention] | given))
-
-    return init
-
-
-setattr(Magnitude, "__init__", _conventional(Magnitude.__init__))  # noqa: B010
 
 
 def _included(who, exclude, n):
