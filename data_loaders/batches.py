@@ -1,6 +1,6 @@
 """Cuts a split into pieces: mini-batches, a part held out for validation, the first examples."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ def batches(
     rng: np.random.Generator | None = None,
     *,
     drop_last: bool = False,
+    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
 ) -> Iterator[Split]:
     """The examples of `split` in mini-batches, each example once.
 
@@ -26,6 +27,8 @@ def batches(
     rng : shuffles the examples, with one permutation drawn when `batches` is called; None keeps
         their order, and then the batches are views
     drop_last : bool, leave out a last batch that is smaller than `batch_size`
+    augment : `(x, rng) -> x`, such as `augmentation("parger_2022")`, applied to the images of each
+        batch when it is taken, with the same `rng`, which it needs
 
     Returns
     -------
@@ -34,7 +37,8 @@ def batches(
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or value, or `drop_last` would leave no batch.
+        If an argument is of the wrong kind or value, `drop_last` would leave no batch, or `augment`
+        comes without `rng`.
 
     Examples
     --------
@@ -50,9 +54,14 @@ def batches(
             f"batches: batch_size must be at most the number of examples, {n}, where drop_last is "
             f"true, got {size}"
         )
+    if augment is not None and rng is None:
+        raise ValueError("batches: augment draws at random and needs rng, got None")
     order = None if rng is None else checked_rng(rng, "batches").permutation(n)
     stop = n - n % size if drop_last else n
-    return _cut(split, order, range(0, stop, size), size)
+    cut = _cut(split, order, range(0, stop, size), size)
+    if augment is None or rng is None:
+        return cut
+    return (Split(augment(batch.x, rng), batch.y) for batch in cut)
 
 
 def hold_out(

@@ -1,33 +1,15 @@
 """Which data sets there are: their files, check sums, licences and sources."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-
-class DataFile(NamedTuple):
-    """One file, as it is when unpacked: gzip's own bytes differ from one compressor to the next."""
-
-    name: str
-    n_bytes: int  # unpacked
-    sha256: str  # of the unpacked bytes, 64 hexadecimal digits
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """What is known of a data set before any of its files is there."""
-
-    name: str  # as in commands and folder names
-    title: str
-    licence: str
-    files: tuple[DataFile, ...]
-    mirrors: tuple[str, ...] = ()  # addresses in front of "/FILE.gz", tried in this order
-    debian_package: str | None = None
-    shipped: Path | None = None  # the folder inside this package, for what needs no download
-
-    def file(self, name: str) -> DataFile:
-        """The file called `name`; KeyError if there is none."""
-        return {file.name: file for file in self.files}[name]
+from data_loaders.catalogue_entry import DataFile, DataSet
+from data_loaders.catalogue_photographs import (
+    CIFAR10,
+    CIFAR10_PYTHON,
+    CIFAR100,
+    CIFAR100_PYTHON,
+    TINY_IMAGENET,
+)
 
 
 def data_set(name: str) -> DataSet:
@@ -146,4 +128,16 @@ _FASHION_MNIST_SAMPLE = DataSet(
     shipped=Path(__file__).parent / "sample",
 )
 
-CATALOGUE = {entry.name: entry for entry in (_MNIST, _FASHION_MNIST, _FASHION_MNIST_SAMPLE)}
+CATALOGUE = {
+    entry.name: entry
+    for entry in (
+        _MNIST,
+        _FASHION_MNIST,
+        _FASHION_MNIST_SAMPLE,
+        CIFAR10,
+        CIFAR10_PYTHON,
+        CIFAR100,
+        CIFAR100_PYTHON,
+        TINY_IMAGENET,
+    )
+}

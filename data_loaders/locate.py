@@ -3,13 +3,17 @@
 Order of the search, the first place that holds all files wins:
 
 1. the folder that the caller names; then no other place is looked at;
-2. the environment variable `SPARSE_REF_DATA`: its subfolder named as the data set, then itself;
+2. the environment variable `SPARSE_REF_DATA`: its subfolder named as the data set or as the folder
+   in the official archive, then itself;
 3. the user's cache, where `fetch` puts what it downloads;
 4. `/usr/share/datasets/NAME`, where Debian's package `dataset-fashion-mnist` puts its files.
 
 What the user said is never passed over in silence: a named folder that lacks files, a
 `SPARSE_REF_DATA` that does not exist and a subfolder there that is incomplete are errors. The data
 sets use the same file names, so a folder that holds *another* known data set is refused too.
+
+A set whose files come in groups (the catalogue says so) may be there in part: one file of each
+group is enough, and its loader says what is missing.
 """
 
 import hashlib
@@ -62,10 +66,10 @@ def find(name: str) -> Path | None:
         return checked_folder(name, shipped)
     root = data_root()
     for place in places(name):
-        lacking = missing_files(name, place)
-        if len(lacking) == len(data_set(name).files):
+        if _holds_nothing(name, place):
             continue
-        if root is not None and place == root / name:
+        lacking = missing_files(name, place)
+        if root is not None and place.parent == root and place != root:
             return checked_folder(name, place)
         # SPARSE_REF_DATA may itself be the folder of one data set while another is asked for.
         if lacking or (place == root and other_set(name, place)):
@@ -77,7 +81,8 @@ def find(name: str) -> Path | None:
 def places(name: str) -> list[Path]:
     """The folders to look at for a downloadable data set, in order."""
     root = data_root()
-    user = [] if root is None else [root / name, root]
+    names = (name, *data_set(name).folder_names)
+    user = [] if root is None else [*(root / each for each in names), root]
     return [*user, cache_folder(name), SYSTEM_FOLDER / name]
 
 
@@ -130,8 +135,15 @@ def has_file(folder: Path, file: str) -> bool:
 
 
 def missing_files(name: str, folder: Path) -> list[str]:
-    """The files of the data set `name` that `folder` lacks, plain and gzipped."""
-    return [file.name for file in data_set(name).files if not has_file(folder, file.name)]
+    """The files of the data set `name` that `folder` lacks, plain and gzipped.
+
+    Of a set that may be there in part: the files of the groups of which it has none.
+    """
+    wanted = data_set(name)
+    absent = [file.name for file in wanted.files if not has_file(folder, file.name)]
+    if not wanted.groups:
+        return absent
+    return [file for group in wanted.groups if set(group) <= set(absent) for file in group]
 
 
 def checked_folder(name: str, folder: Path) -> Path:
@@ -173,9 +185,14 @@ def other_set(name: str, folder: Path) -> str | None:
         return None
     digest = hashlib.sha256(content).hexdigest()
     for other in CATALOGUE.values():
-        if other.name != name and other.mirrors and other.file(labels).sha256 == digest:
+        sums = [file.sha256 for file in other.files if file.name == labels]
+        if other.name != name and other.mirrors and digest in sums:
             return other.name
     return None
+
+
+def _holds_nothing(name: str, folder: Path) -> bool:
+    return not any(has_file(folder, file.name) for file in data_set(name).files)
 
 
 def _nowhere(name: str) -> str:
@@ -186,9 +203,9 @@ def _nowhere(name: str) -> str:
         looked.insert(0, f"  ${VARIABLE} (not set)")
     files = ", ".join(file.name for file in wanted.files)
     ways = [
-        f"  1. {_function(wanted)}(download=True), or the command `sparse-ref data fetch {name}`; "
-        'both need pip install "sparse-ref[data]" (".[data]" in a clone)',
-        f"  2. set {VARIABLE} to a folder whose subfolder {name} holds the files",
+        f"  1. {_download(wanted)}",
+        f"  2. set {VARIABLE} to a folder whose subfolder "
+        f"{' or '.join((name, *wanted.folder_names))} holds the files",
         f"  3. {_by_hand(wanted)}",
     ]
     first = f"{name}: not found. Looked for {files} (each plain or .gz) in"
@@ -198,9 +215,9 @@ def _nowhere(name: str) -> str:
 def _state(name: str, place: Path) -> str:
     if not place.is_dir():
         return "no such folder"
-    lacking = missing_files(name, place)
-    if len(lacking) == len(data_set(name).files):
+    if _holds_nothing(name, place):
         return "none of the files"
+    lacking = missing_files(name, place)
     if lacking:
         return f"lacks {', '.join(lacking)}"
     return f"holds {other_set(name, place)}"
@@ -209,7 +226,19 @@ def _state(name: str, place: Path) -> str:
 def _short_help(name: str) -> str:
     if data_set(name).shipped is not None:
         return "install the package again"
+    if data_set(name).page is not None:
+        return f"unpack {data_set(name).page}, or leave folder unset to search"
     return f"get the files with `sparse-ref data fetch {name}` or leave folder unset to search"
+
+
+def _download(wanted: DataSet) -> str:
+    if wanted.page is not None:
+        return f"download and unpack {wanted.page}"
+    command = f"sparse-ref data fetch {wanted.name}"
+    return (
+        f"{_function(wanted)}(download=True), or the command `{command}`; "
+        'both need pip install "sparse-ref[data]" (".[data]" in a clone)'
+    )
 
 
 def _by_hand(wanted: DataSet) -> str:
@@ -219,4 +248,4 @@ def _by_hand(wanted: DataSet) -> str:
 
 
 def _function(wanted: DataSet) -> str:
-    return wanted.name.replace("-", "_")
+    return wanted.name.removesuffix("-python").replace("-", "_")

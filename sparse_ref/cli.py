@@ -39,6 +39,9 @@ DATA = {
     "fashion-mnist-sample": data_loaders.fashion_mnist_sample,
     "fashion-mnist": data_loaders.fashion_mnist,
     "mnist": data_loaders.mnist,
+    "cifar10": data_loaders.cifar10,
+    "cifar100": data_loaders.cifar100,
+    "tiny-imagenet": data_loaders.tiny_imagenet,
 }
 SPLIT_SEED = 2018  # the held-out part is the same in every run, whatever its seed
 

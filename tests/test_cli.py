@@ -224,6 +224,19 @@ def test_data_list_names_every_set():
         assert name in result.output
 
 
+def test_data_list_says_what_is_a_part(monkeypatch, tmp_path):
+    (tmp_path / "cifar-100-binary").mkdir()
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / "cifar-100-binary" / name).write_bytes(bytes(3074))
+    monkeypatch.setenv("SPARSE_REF_DATA", str(tmp_path))
+    result = invoke("data", "list")
+    assert result.exit_code == 0, result.output
+    assert "".join(result.output.split()).count("(apartofit)") == 1
+    result = invoke("data", "verify", "cifar100")
+    assert result.exit_code == 1
+    assert "train.bin: part: 1 of 50,000 examples" in result.output
+
+
 def test_data_verify_says_ok_of_the_sample():
     result = invoke("data", "verify", "fashion-mnist-sample")
     assert result.exit_code == 0, result.output

@@ -87,6 +87,25 @@ def test_drop_last_must_leave_a_batch():
         batches(numbered(5), 6, drop_last=True)
 
 
+def test_augmented_batches_draw_after_the_permutation():
+    def brighter(x, rng):
+        return x + rng.random()
+
+    draws = np.random.default_rng(31)
+    order = draws.permutation(10)
+
+    got = list(batches(numbered(10), 4, np.random.default_rng(31), augment=brighter))
+
+    for batch, part in zip(got, np.split(order, [4, 8]), strict=True):
+        np.testing.assert_array_equal(batch.x[:, 0], part.astype(np.float32) + draws.random())
+        np.testing.assert_array_equal(batch.y, part % 3)
+
+
+def test_augmenting_needs_a_generator():
+    with pytest.raises(ValueError, match="augment draws at random and needs rng, got None"):
+        batches(numbered(5), 2, augment=lambda x, rng: x)
+
+
 @pytest.mark.parametrize(
     ("size", "expected"),
     [(3, 3), (0.25, 2), (0.35, 4), (np.int64(9), 9), (np.float32(0.5), 5)],  # 2.5 to even is 2

@@ -3,10 +3,13 @@
 import gzip
 import hashlib
 import importlib
+import io
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -17,6 +20,7 @@ from data_loaders import (
     DataFile,
     DataSet,
     DownloadError,
+    cifar100,
     fetch,
     mnist,
     verify,
@@ -319,15 +323,160 @@ def test_verify_without_a_folder_needs_the_set_somewhere():
 
 def test_the_catalogue_is_complete():
     for entry in CATALOGUE.values():
-        assert [file.name for file in entry.files] == list(NAMES)
-        assert all(len(bytes.fromhex(file.sha256)) == 32 for file in entry.files)
-        assert bool(entry.mirrors) != bool(entry.shipped)
+        names = [file.name for file in entry.files]
+        if "mnist" in entry.name:
+            assert names == list(NAMES)
+        assert set(sum(entry.groups, ())) <= set(names)
+        sums = [file.sha256 for file in entry.files if entry.page is None]
+        assert all(len(bytes.fromhex(digest)) == 32 for digest in sums)
+        assert [bool(entry.mirrors), bool(entry.shipped), bool(entry.page)].count(True) == 1
         assert not any(mirror.endswith("/") for mirror in entry.mirrors)
     assert CATALOGUE["mnist"].files[0].n_bytes == 16 + 60_000 * 28 * 28
+    assert {file.n_bytes for file in CATALOGUE["cifar10"].files} == {10_000 * 3073}
+    assert [file.n_bytes for file in CATALOGUE["cifar100"].files] == [50_000 * 3074, 10_000 * 3074]
+
+
+CIFAR100_FILES = ("train.bin", "test.bin")
+
+
+def packed(contents, links=()):
+    """A tar.gz of `contents`, path -> bytes, and of symbolic links, path -> target."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for path, content in contents.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        for path, target in dict(links).items():
+            member = tarfile.TarInfo(path)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            archive.addfile(member)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def colours():
+    """A stand-in for CIFAR-100: two records for training, one for testing."""
+    rng = np.random.default_rng(29)
+    records = rng.integers(0, 20, (3, 3074), np.uint8)
+    contents = (records[:2].tobytes(), records[2:].tobytes())
+    return dict(zip(CIFAR100_FILES, contents, strict=True))
+
+
+def offer(monkeypatch, server, colours, content):
+    """The catalogue's "cifar100" is the stand-in, and `content` its archive on the server."""
+    entry = CATALOGUE["cifar100"]
+    files = tuple(
+        DataFile(name, len(inside), hashlib.sha256(inside).hexdigest())
+        for name, inside in colours.items()
+    )
+    archive = entry.archive._replace(sha256=hashlib.sha256(content).hexdigest())
+    changed = replace(entry, files=files, archive=archive, mirrors=(f"{server.url}/kriz",))
+    monkeypatch.setitem(CATALOGUE, "cifar100", changed)
+    server.put(f"/kriz/{archive.name}", content)
+
+
+def inside(colours):
+    return {f"cifar-100-binary/{name}": content for name, content in colours.items()}
+
+
+def test_the_files_of_an_archive_fill_the_cache(monkeypatch, server, colours):
+    offer(monkeypatch, server, colours, packed({"cifar-100-binary/x.txt": b"x", **inside(colours)}))
+
+    got = fetch("cifar100")
+
+    assert got == cache_folder("cifar100")
+    assert files_under(got) == sorted(CIFAR100_FILES)
+    assert verify("cifar100") == [(name, "ok") for name in CIFAR100_FILES]
+    assert server.asked == ["/kriz/cifar-100-binary.tar.gz"]
+
+
+def test_an_archive_is_asked_for_only_if_a_file_is_missing(monkeypatch, server, colours):
+    offer(monkeypatch, server, colours, packed(inside(colours)))
+    folder = fetch("cifar100")
+    fetch("cifar100")
+    (folder / "test.bin").unlink()
+    kept = (folder / "train.bin").stat().st_mtime_ns
+
+    fetch("cifar100")
+
+    assert len(server.asked) == 2
+    assert files_under(folder) == sorted(CIFAR100_FILES)
+    assert (folder / "train.bin").stat().st_mtime_ns == kept
+
+
+def test_a_loader_downloads_an_archive_when_asked_to(monkeypatch, server, colours):
+    offer(monkeypatch, server, colours, packed(inside(colours)))
+
+    with pytest.warns(UserWarning, match="49,998 of 50,000 training images are missing"):
+        train, _ = cifar100(download=True, labels="coarse")
+
+    assert train.y.tolist() == [colours["train.bin"][0], colours["train.bin"][3074]]
+
+
+def test_a_part_is_not_overwritten_by_the_originals(monkeypatch, server, colours, tmp_path):
+    offer(monkeypatch, server, colours, packed(inside(colours)))
+    (tmp_path / "train.bin").write_bytes(colours["train.bin"][:3074])
+
+    with pytest.raises(ValueError, match="must be the original file, got: part: 1 of 2 examples;"):
+        fetch("cifar100", tmp_path)
+
+
+def test_nothing_is_read_of_an_archive_with_another_check_sum(
+    monkeypatch, server, colours, tmp_path
+):
+    offer(monkeypatch, server, colours, packed(inside(colours)))
+    server.put("/kriz/cifar-100-binary.tar.gz", packed({"cifar-100-binary/train.bin": b"mine"}))
+
+    with pytest.raises(DownloadError, match=r"the download must have SHA-256 .*, got \d+ bytes"):
+        fetch("cifar100")
+    server.put("/kriz/cifar-100-binary.tar.gz", b"<html>moved</html>")
+    with pytest.raises(DownloadError, match="looks like an HTML page"):
+        fetch("cifar100")
+    assert files_under(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "links", "message"),
+    [
+        ({"cifar-100-binary/train.bin": b"mine"}, {}, "train.bin in .* must be the original file"),
+        ({"cifar-100-binary/train.bin": None}, {}, "must hold cifar-100-binary/train.bin, got an"),
+        (
+            {"cifar-100-binary/train.bin": None},
+            {"cifar-100-binary/train.bin": "test.bin"},
+            "train.bin in .* must be the original file",
+        ),
+    ],
+)
+def test_a_file_of_an_archive_must_be_the_original(
+    monkeypatch, server, colours, tmp_path, changed, links, message
+):
+    contents = {**inside(colours), **changed}
+    contents = {path: content for path, content in contents.items() if content is not None}
+    offer(monkeypatch, server, colours, packed(contents, links))
+
+    with pytest.raises(DownloadError, match=message):
+        fetch("cifar100")
+    assert "train.bin" not in files_under(tmp_path / "cache")
+
+
+def test_an_archive_writes_nowhere_else(monkeypatch, server, colours, tmp_path):
+    evil = {"../../evil": b"x", f"{tmp_path}/evil": b"x", "cifar-100-binary/../evil": b"x"}
+    offer(monkeypatch, server, colours, packed({**evil, **inside(colours)}))
+
+    fetch("cifar100")
+
+    assert files_under(tmp_path) == sorted(CIFAR100_FILES)
+
+
+def test_tiny_imagenet_is_downloaded_by_hand():
+    with pytest.raises(ValueError, match=r"tiny-imagenet must be .* by hand, from http.*SHA-256"):
+        fetch("tiny-imagenet")
 
 
 def test_importing_the_package_imports_neither_pooch_nor_the_library():
-    code = "import sys, data_loaders; print({'pooch', 'sparse_ref', 'scipy'} & set(sys.modules))"
+    others = {"pooch", "PIL", "sparse_ref", "scipy"}
+    code = f"import sys, data_loaders; print({others} & set(sys.modules))"
 
     got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

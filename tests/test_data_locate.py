@@ -218,6 +218,46 @@ def test_the_listing_says_where_each_set_is(places):
     assert got["fashion-mnist-sample"] == CATALOGUE["fashion-mnist-sample"].shipped
 
 
+def test_the_listing_says_what_is_a_part(places, monkeypatch):
+    whole = {"train.bin": 50_000 * 3074, "test.bin": 10_000 * 3074}
+    for name, size in whole.items():
+        (places / "cifar-100-binary").mkdir(exist_ok=True)
+        with (places / "cifar-100-binary" / name).open("wb") as file:
+            file.truncate(size)  # a hole: nothing is written
+    monkeypatch.setenv("SPARSE_REF_DATA", str(places))
+
+    def listed():
+        return {line.name: (line.folder, line.part) for line in available()}
+
+    assert listed()["cifar100"] == (places / "cifar-100-binary", False)
+    assert listed()["cifar10"] == (None, False)
+    os.truncate(places / "cifar-100-binary" / "test.bin", 3074)
+    assert listed()["cifar100"] == (places / "cifar-100-binary", True)
+    (places / "cifar-100-binary" / "test.bin").unlink()
+    assert listed()["cifar100"] == (None, False)
+
+
+def test_one_file_of_each_group_will_do(places, monkeypatch):
+    folder = places / "cifar-10-batches-bin"
+    folder.mkdir()
+    monkeypatch.setenv("SPARSE_REF_DATA", str(places))
+    (folder / "data_batch_4.bin").write_bytes(bytes(3073))
+
+    with pytest.raises(FileNotFoundError, match=r"cifar10: folder .* lacks test_batch.bin \(each"):
+        locate("cifar10")
+    (folder / "test_batch.bin").write_bytes(bytes(3073))
+    assert locate("cifar10") == folder
+
+
+def test_a_set_that_is_unpacked_by_hand_says_from_where(places):
+    with pytest.raises(
+        FileNotFoundError, match=r"download and unpack http.*tiny-imagenet-200\.zip \(SHA"
+    ):
+        locate("tiny-imagenet")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*gone; unpack http.*, or leave folde"):
+        locate("tiny-imagenet", places / "gone")
+
+
 def test_the_listing_does_not_stumble_over_an_incomplete_set(places, monkeypatch):
     filled(places / "mnist", FILES[:1])
     monkeypatch.setenv("SPARSE_REF_DATA", str(places))

@@ -13,10 +13,20 @@ def training(dtype=np.float64, n=9000):
     return Split(x, np.zeros(n, np.int64))
 
 
+def images(dtype=np.float64, n=5000):
+    """Random images of 3 channels of 2 x 2 pixels, each of its own brightness; blue is black."""
+    brightness = np.array([0.9, 0.4, 0.0]).reshape(3, 1, 1)
+    x = np.random.default_rng(67).random((n, 3, 2, 2)) * brightness
+    return Split(x.astype(dtype), np.zeros(n, np.int64))
+
+
+OF_CHANNELS = ("per_channel", "cifar10", "cifar100", "tiny-imagenet")
+
+
 @pytest.mark.parametrize("name", NORMALISATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_inverting_gives_back_what_was_there_and_keeps_the_dtype(name, dtype):
-    train = training(dtype)
+    train = (images if name in OF_CHANNELS else training)(dtype)
     normal = normalisation(name, train)
 
     there = normal.apply(train.x)
@@ -66,6 +76,36 @@ def test_mnist_has_its_usual_numbers():
     assert (got.name, got.mean, got.std) == ("mnist", 0.1307, 0.3081)
 
 
+def test_per_channel_gives_each_channel_mean_0_and_std_1():
+    train = images()
+
+    got = normalisation("per_channel", train)
+
+    mean, std = train.x.mean(axis=(0, 2, 3)), train.x.std(axis=(0, 2, 3))
+    assert got.mean.shape == got.std.shape == (3, 1, 1)
+    np.testing.assert_allclose(got.mean.ravel(), mean, rtol=1e-13)
+    np.testing.assert_allclose(got.std.ravel()[:2], std[:2], rtol=1e-13)
+    assert got.std.ravel()[2] == 1.0  # a channel that never changes
+
+
+def test_per_channel_needs_channels():
+    with pytest.raises(ValueError, match=r"'per_channel' needs images \(n, C, H, W\), got \(9000"):
+        normalisation("per_channel", training())
+
+
+def test_published_numbers_are_of_channels():
+    x = np.broadcast_to(np.array([0.4914, 0.4822, 0.4465]).reshape(3, 1, 1), (5, 3, 4, 4))
+
+    np.testing.assert_array_equal(normalisation("cifar10").apply(x), np.zeros(x.shape))
+
+
+def test_numbers_of_channels_fit_no_other_number_of_channels():
+    with pytest.raises(
+        ValueError, match=r"of shape \(3, 1, 1\), as in 'cifar10', got \(5, 1, 4, 4\)"
+    ):
+        normalisation("cifar10").apply(np.ones((5, 1, 4, 4)))
+
+
 def test_the_data_are_not_changed_in_place():
     train = training()
     before = train.x.copy()
@@ -77,11 +117,11 @@ def test_the_data_are_not_changed_in_place():
 
 
 def test_an_unknown_name_is_refused_with_the_list():
-    with pytest.raises(ValueError, match="one of unit, standard, mnist, per_pixel, got 'zscore'"):
+    with pytest.raises(ValueError, match=r"one of unit, standard, .*, cifar100, .*, got 'zscore'"):
         normalisation("zscore")
 
 
-@pytest.mark.parametrize("name", ["standard", "per_pixel"])
+@pytest.mark.parametrize("name", ["standard", "per_pixel", "per_channel"])
 def test_a_fitted_one_needs_a_training_split(name):
     with pytest.raises(ValueError, match=f"'{name}' is fitted and needs the training split"):
         normalisation(name)

@@ -66,7 +66,8 @@ def data_table(entries: Sequence[Any]) -> Table:
     table.add_column("title", overflow="fold")
     table.add_column("found", overflow="fold")
     for entry in entries:
-        table.add_row(entry.name, entry.title, str(entry.folder or "not found"))
+        found = f"{entry.folder or 'not found'}{' (a part of it)' if entry.part else ''}"
+        table.add_row(entry.name, entry.title, found)
     return table
 
 
