@@ -32,6 +32,11 @@ def width_for(n: int, dtype: np.dtype | type) -> int:
     return next((w for w in (widest // 4, widest // 2) if n <= w), widest)
 
 
+def one_register(dtype: np.dtype | type) -> int:
+    """Examples that fill a register of 64 bytes: 16 in float32, 8 in float64; a tile of images."""
+    return ALIGNMENT // np.dtype(dtype).itemsize
+
+
 def empty(shape: int | tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     """Uninitialised C-contiguous array whose first byte starts a cache line."""
     shape = shape if isinstance(shape, tuple) else (shape,)
@@ -94,7 +99,9 @@ def _aligned(raw, n_bytes):
 _pool = _Pool()
 
 
-def pack(x: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+def pack(
+    x: np.ndarray, order: np.ndarray | None = None, width: int | None = None
+) -> np.ndarray:
     """The examples `order` of `x` as tiles.
 
     Parameters
@@ -103,6 +110,8 @@ def pack(x: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
         One example a row.
     order : (batch,) int64, optional
         Rows to take; all, in order, if omitted.
+    width : int, optional
+        Examples per tile; `width_for` the batch if omitted.
 
     Returns
     -------
@@ -112,7 +121,7 @@ def pack(x: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
     if order.size and not (order.min() >= 0 and order.max() < len(x)):
         worst = order.min() if order.min() < 0 else order.max()
         raise ValueError(f"pack: order must be in [0, {len(x)}), got {worst}")
-    width = width_for(len(order), x.dtype)
+    width = width_for(len(order), x.dtype) if width is None else width
     out = empty((-(-len(order) // width), x.shape[1], width), x.dtype)
     gather_tiles(x, order, out)
     return out

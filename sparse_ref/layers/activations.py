@@ -1,12 +1,20 @@
-"""Activation functions: ReLU, All-ReLU and SReLU."""
+"""Activation functions: ReLU, ReLU6, All-ReLU and SReLU."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sparse_ref import tiles
-from sparse_ref.elementwise import relu, relu_pullback, srelu, srelu_pullback
-from sparse_ref.layers.base import Pullback
+from sparse_ref.activation_kernels import (
+    capped_relu,
+    capped_relu_pullback,
+    leaky,
+    relu,
+    relu_pullback,
+    srelu,
+    srelu_pullback,
+)
+from sparse_ref.layers.base import Pullback, Shape
 
 
 class ReLU:
@@ -19,16 +27,57 @@ class ReLU:
         """None."""
         return {}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The same."""
+        return shape
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`."""
-        y = tiles.empty(x.shape, x.dtype)
+        x, y = np.ascontiguousarray(x), tiles.empty(x.shape, x.dtype)
         relu(x, y)
 
         def pullback(delta, wanted=True):
-            out = tiles.empty(delta.shape, delta.dtype)
+            delta, out = _like("ReLU", delta, y), tiles.empty(y.shape, y.dtype)
             relu_pullback(y, delta, out)
+            return out, None
+
+        return y, pullback
+
+
+class ReLU6:
+    """``min(max(x, 0), 6)``; the derivative at 0 and at 6 is 0.
+
+    References
+    ----------
+    Krizhevsky (2010), "Convolutional Deep Belief Networks on CIFAR-10"; MobileNetV2 uses it.
+    """
+
+    CAP = 6.0
+
+    def __repr__(self) -> str:
+        return "ReLU6()"
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """None."""
+        return {}
+
+    def shape_after(self, shape: Shape) -> Shape:
+        """The same."""
+        return shape
+
+    def forward(
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
+    ) -> tuple[np.ndarray, Pullback]:
+        """See `Layer.forward`."""
+        x, y = np.ascontiguousarray(x), tiles.empty(x.shape, x.dtype)
+        cap = x.dtype.type(self.CAP)
+        capped_relu(x, cap, y)
+
+        def pullback(delta, wanted=True):
+            delta, out = _like("ReLU6", delta, y), tiles.empty(y.shape, y.dtype)
+            capped_relu_pullback(y, cap, delta, out)
             return out, None
 
         return y, pullback
@@ -65,17 +114,24 @@ class AllReLU:
         """None."""
         return {}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The same."""
+        return shape
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`."""
         left = x.dtype.type(self.alpha if self.layer_number % 2 else -self.alpha)
-        slope = np.where(x > 0, x.dtype.type(1), left)
+        x, y = np.ascontiguousarray(x), tiles.empty(x.shape, x.dtype)
+        leaky(x, left, x, y)
 
         def pullback(delta, wanted=True):
-            return delta * slope, None
+            delta, out = _like("AllReLU", delta, x), tiles.empty(x.shape, x.dtype)
+            leaky(x, left, delta, out)
+            return out, None
 
-        return x * slope, pullback
+        return y, pullback
 
 
 class SReLUGrad(NamedTuple):
@@ -90,6 +146,8 @@ class SReLUGrad(NamedTuple):
 class SReLU:
     """S-shaped ReLU: three linear pieces with four trained parameters per unit.
 
+    A unit is a number of a vector, or a channel of an image: all its positions share them.
+
     With ``t_r = left_threshold + |right_offset|``::
 
         f(x) = t_r + right_slope (x - t_r)                          x >= t_r
@@ -99,7 +157,8 @@ class SReLU:
     Parameters
     ----------
     left_threshold, left_slope, right_offset, right_slope : (n,)
-        t_l, a_l, tau_r, a_r.
+        t_l, a_l, tau_r, a_r. Of activations ``(tiles, n * positions, width)`` each run of
+        `positions` is a unit.
 
     References
     ----------
@@ -140,17 +199,27 @@ class SReLU:
         """The four arrays."""
         return {name: getattr(self, name) for name in SReLUGrad._fields}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The same, if it has as many units: numbers of a vector, channels of an image."""
+        units = len(self.left_threshold)
+        if shape[0] != units:
+            raise ValueError(f"SReLU: examples must have {units} units, got shape {shape}")
+        return shape
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; the pullback's `grad` is a `SReLUGrad`."""
         t_l, a_l, tau, a_r = map(np.ascontiguousarray, self.parameters().values())
         t_r = t_l + np.abs(tau)
-        x, y = np.ascontiguousarray(x), tiles.empty(x.shape, x.dtype)
+        shape, x = x.shape, self._units(x)
+        y = tiles.empty(x.shape, x.dtype)
         srelu(x, t_l, a_l, t_r, a_r, y)
 
         def pullback(delta, wanted=True):
-            delta, out = np.ascontiguousarray(delta), tiles.empty(delta.shape, delta.dtype)
+            if delta.shape != shape:
+                raise ValueError(f"SReLU: delta must have shape {shape}, got {delta.shape}")
+            delta, out = self._units(delta), tiles.empty(x.shape, x.dtype)
             sums = np.empty((4, len(t_l)), x.dtype)
             srelu_pullback(x, delta, t_l, a_l, t_r, a_r, out, sums)
             on_left, on_right, beyond_left, beyond_right = sums
@@ -161,6 +230,22 @@ class SReLU:
                 right_offset=bend * np.sign(tau),
                 right_slope=beyond_right,
             )
-            return out, grad
+            return out.reshape(shape), grad
 
-        return y, pullback
+        return y.reshape(shape), pullback
+
+    def _units(self, x):
+        """Activations by unit, ``(tiles, n, positions, width)``."""
+        n = len(self.left_threshold)
+        if x.ndim != 3 or not n or x.shape[1] % n:
+            raise ValueError(
+                f"SReLU: activations must have shape (tiles, {n} * positions, width), got {x.shape}"
+            )
+        return np.ascontiguousarray(x).reshape(len(x), n, x.shape[1] // n, x.shape[2])
+
+
+def _like(who, delta, x):
+    """A derivative, contiguous; kernels read what they are told is there."""
+    if delta.shape != x.shape:
+        raise ValueError(f"{who}: delta must have shape {x.shape}, got {delta.shape}")
+    return np.ascontiguousarray(delta)

@@ -9,19 +9,21 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sparse_ref import csr, tiles
 from sparse_ref.dense_gradient import gradient_rows
 from sparse_ref.kernels import sddmm
 
 Pullback = Callable[..., tuple[Any, Any]]  # see `Layer.forward`
+Shape = tuple[int, ...]  # of one example: (features,), or (channels, height, width) of an image
 
 
 class Layer(Protocol):
     """A differentiable map of activations."""
 
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """Output and pullback.
 
@@ -30,6 +32,9 @@ class Layer(Protocol):
         x : (tiles, n_in, width)
         rng : Generator, optional
             Present in training, absent in evaluation; only layers with noise draw from it.
+        n : int, optional
+            Examples of the batch; what follows them in the last tile is padding. All are real if
+            omitted. Only layers that look across examples ask.
 
         Returns
         -------
@@ -41,9 +46,37 @@ class Layer(Protocol):
         """
         ...
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """Shape of an example after the layer: ``(features,)`` or ``(channels, height, width)``.
+
+        Raises
+        ------
+        ValueError
+            Examples of `shape` do not fit the layer.
+        """
+        ...
+
     def parameters(self) -> dict[str, np.ndarray]:
         """The arrays that training changes, by name, always in the same order; not copies."""
         ...
+
+
+def is_weighted(layer: Any) -> bool:
+    """Whether a layer has connections: a ``weight``, sparse or dense. No other layer has one."""
+    return hasattr(layer, "weight")
+
+
+def is_sparse(layer: Any) -> bool:
+    """Whether a layer's weight is CSR: what methods rewire."""
+    return isinstance(getattr(layer, "weight", None), csr_array)
+
+
+def state_of(layer: Any) -> dict[str, np.ndarray]:
+    """What a layer keeps beside its parameters, by name: running statistics; mostly nothing.
+
+    The arrays themselves. A training forward writes into them, nothing else does.
+    """
+    return layer.state() if hasattr(layer, "state") else {}
 
 
 class Parameter(NamedTuple):
@@ -111,6 +144,13 @@ def check_tiles(who: str, x: np.ndarray, features: int, dtype: np.dtype) -> np.n
     if x.dtype != dtype:
         raise TypeError(f"{who}: activations must be {dtype} as the layer, got {x.dtype}")
     return np.ascontiguousarray(x)
+
+
+def check_features(who: str, shape: Shape, n_in: int, n_out: int) -> Shape:
+    """The shape after a layer that takes `n_in` numbers an example, if `shape` is ``(n_in,)``."""
+    if shape != (n_in,):
+        raise ValueError(f"{who}: an example must have shape ({n_in},), got {shape}")
+    return (n_out,)
 
 
 def check_bias(who: str, bias: np.ndarray, n_out: int, dtype: np.dtype) -> np.ndarray:

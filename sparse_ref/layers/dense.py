@@ -6,7 +6,7 @@ kernels' they may differ between hosts.
 
 import numpy as np
 
-from sparse_ref.layers.base import LayerGrad, Pullback, check_bias
+from sparse_ref.layers.base import LayerGrad, Pullback, Shape, check_bias, check_features
 
 
 class Dense:
@@ -51,8 +51,12 @@ class Dense:
         """``weight`` (n_out, n_in) and ``bias`` (n_out,)."""
         return {"weight": self.weight, "bias": self.bias}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """``(n_out,)``, of ``(n_in,)``."""
+        return check_features("Dense", shape, self.n_in, self.n_out)
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; the pullback's `grad` is a `LayerGrad` with a dense weight part."""
         weight = self.weight

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sparse_ref.layers.base import Pullback
+from sparse_ref.layers.base import Pullback, Shape
 
 
 class Dropout:
@@ -30,8 +30,12 @@ class Dropout:
         """None."""
         return {}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The same."""
+        return shape
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; without `rng` it is the identity."""
         if rng is None or self.rate == 0:

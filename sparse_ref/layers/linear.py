@@ -6,16 +6,22 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import csr, structure, tiles
-from sparse_ref.csr_checks import integers, require_ascending
 from sparse_ref.kernels import backward, bias_gradient, sddmm, spmm
-from sparse_ref.layers.base import LayerGrad, Pullback, check_bias, check_tiles
+from sparse_ref.layers.base import (
+    LayerGrad,
+    Pullback,
+    Shape,
+    check_bias,
+    check_features,
+    check_tiles,
+)
 from sparse_ref.layers.dense import Dense
+from sparse_ref.layers.on_csr import OnCSR
 
-NONE = np.empty(0, np.int64)
 NEVER = math.inf
 
 
-class Linear:
+class Linear(OnCSR):
     """``y = W x + b`` on the stored connections only.
 
     Parameters
@@ -71,8 +77,12 @@ class Linear:
         """``weight`` (nnz,) in slot order and ``bias`` (n_out,)."""
         return {"weight": self.weight.data, "bias": self.bias}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """``(n_out,)``, of ``(n_in,)``."""
+        return check_features("Linear", shape, self.n_in, self.n_out)
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; the pullback's `grad` is a `LayerGrad`."""
         weight, bias, by_input = self.weight, self.bias, self._by_input
@@ -99,37 +109,8 @@ class Linear:
 
         return y, pullback
 
-    def restructure(self, rewire: csr.Rewire) -> np.ndarray:
-        """Change the structure; return `source` for everything kept per connection."""
-        weight, source = csr.apply(self.weight, rewire)
-        self.adopt(weight)
-        return source
-
-    def adopt(self, weight: csr_array) -> None:
-        """Take a weight that `csr` made, of the same shape, in place of the present one."""
-        self.weight = weight
-        self._left_out = NONE
-        self._by_input = csr.transpose_index(weight)
-
-    @property
-    def left_out(self) -> np.ndarray:
-        """``(n,)`` int64 slots that the forward pass leaves out; mostly none."""
-        return self._left_out
-
-    def leave_out(self, slots: np.ndarray) -> None:
-        """Let the forward pass treat these connections as zeros, and all others as they are.
-
-        They have gradients and are trained all the same: the backward-only connections of
-        Top-KAST. Holds until the next call or the next weight.
-
-        Parameters
-        ----------
-        slots : sequence of int
-            Ascending; copied.
-        """
-        slots = integers("Linear", "slots to leave out", slots)
-        require_ascending("Linear", "slots to leave out", slots, self.weight.nnz)
-        self._left_out = slots
+    def _derive(self):
+        self._by_input = csr.transpose_index(self.weight)
 
     def _forward_on_blas(self, data, x):
         """The same by a dense layer that lives until its pullback has been called."""
@@ -142,14 +123,6 @@ class Linear:
             return out, grad._replace(weight=_collected(weight, grad.weight))
 
         return y, pullback
-
-    def _forward_data(self):
-        """The weights' values as the forward pass sees them."""
-        if not len(self._left_out):
-            return self.weight.data
-        data = self.weight.data.copy()
-        data[self._left_out] = 0
-        return data
 
 
 def _spread(weight, data):

@@ -11,7 +11,7 @@ The code that goes with Mocanu et al. (2018), `set_mlp.py` of the ECML-PKDD 2019
 
 import numpy as np
 
-from sparse_ref.layers.base import Pullback
+from sparse_ref.layers.base import Pullback, Shape
 
 
 class UnscaledDropout:
@@ -33,8 +33,12 @@ class UnscaledDropout:
         """None."""
         return {}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The same."""
+        return shape
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; without `rng` it is the identity."""
         if rng is None or self.rate == 0:
@@ -62,8 +66,12 @@ class EvaluationScale:
         """None."""
         return {}
 
+    def shape_after(self, shape: Shape) -> Shape:
+        """The same."""
+        return shape
+
     def forward(
-        self, x: np.ndarray, rng: np.random.Generator | None = None
+        self, x: np.ndarray, rng: np.random.Generator | None = None, n: int | None = None
     ) -> tuple[np.ndarray, Pullback]:
         """See `Layer.forward`; draws nothing, `rng` only tells training from evaluation."""
         if rng is not None or self.rate == 0:
