@@ -129,13 +129,20 @@ def compose(*steps: Augmentation, image: tuple[int, ...] | None = None) -> Augme
     (5, 3072)
     """
 
-    def augmented(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        result = x if image is None else x.reshape(len(x), *image)
-        for step in steps:
+    return _Composed(steps, image)
+
+
+class _Composed:
+    """Several steps as one; a class, and not a closure, so that it can be sent to a process."""
+
+    def __init__(self, steps: tuple[Augmentation, ...], image: tuple[int, ...] | None) -> None:
+        self.steps, self.image = steps, image
+
+    def __call__(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        result = x if self.image is None else x.reshape(len(x), *self.image)
+        for step in self.steps:
             result = step(result, rng)
         return result.reshape(x.shape)
-
-    return augmented
 
 
 def augmentation(

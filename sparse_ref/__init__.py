@@ -26,6 +26,7 @@ from sparse_ref.downsize import Downsized, downsize
 from sparse_ref.history import History, first_difference
 from sparse_ref.layers import AllReLU, Dense, Dropout, LayerGrad, Linear, ReLU, SReLU
 from sparse_ref.network import Network
+from sparse_ref.residual import Residual
 from sparse_ref.train import Evaluation, evaluate, fit
 from sparse_ref.version import __version__
 
@@ -40,6 +41,7 @@ __all__ = [
     "Linear",
     "Network",
     "ReLU",
+    "Residual",
     "SReLU",
     "__version__",
     "allocation",

@@ -20,6 +20,7 @@ from sparse_ref.experiments import command as reproduction
 from sparse_ref.experiments import compare as comparison
 from sparse_ref.experiments import output, pictures
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
+from sparse_ref.experiments.model_config import MLP
 from sparse_ref.experiments.report import comparison_table, data_table, notes
 from sparse_ref.experiments.runner import Data, Result, run, warm_up
 from sparse_ref.version import __version__
@@ -125,7 +126,7 @@ def train(
         folder = output.new_folder(out or _default_folder("train"), chosen.model_dump())
         with _progress(chosen.epochs) as (advance, say):
             model, n = chosen.model, len(parts.train[1])
-            warm_up(chosen.batch_size, model.dtype, n, say, model.activation)
+            warm_up(chosen.batch_size, model.dtype, n, say, model.activation, model)
             say(comparison.headline(chosen))
             result = run(chosen, parts, [advance, output.epoch_writer(folder, chosen)])
         output.append_result(folder, result)
@@ -170,7 +171,8 @@ def _compare(configs, parts, folder):
     results: list[Result] = []
     with _progress(sum(config.epochs for config in configs)) as (advance, say):
         for batch_size, dtype in {(c.batch_size, c.model.dtype) for c in configs}:
-            warm_up(batch_size, dtype, len(parts.train[1]), say)
+            n, model = len(parts.train[1]), configs[0].model
+            warm_up(batch_size, dtype, n, say, model.activation, model)
         seeds = len({config.seed for config in configs})
 
         def callbacks(config):
@@ -234,7 +236,7 @@ def _load(config: RunConfig) -> Data:
         raise ConfigError(f"data: name must be one of {list(DATA)}, got {name!r}")
     train, test = DATA[name]()
     features = int(np.prod(train.x.shape[1:]))
-    if config.model.sizes[0] != features:
+    if config.model.name == MLP and config.model.sizes[0] != features:
         raise ConfigError(
             f"model.sizes: the first must be the {features} features of {name}, "
             f"got {config.model.sizes[0]}"
@@ -249,7 +251,7 @@ def _load(config: RunConfig) -> Data:
 def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:
     seeds = len({config.seed for config in configs})
     held_out = 0 if parts.validation is None else len(parts.validation[1])
-    sizes = "-".join(str(n) for n in configs[0].model.sizes)
+    sizes = configs[0].model.title
     return (
         f"{name}: {len(parts.train[1]):,} training, {held_out:,} held-out, "
         f"{len(parts.test[1]):,} test images\n{sizes}, {_many(configs[0].epochs, 'epoch')}, "
@@ -282,5 +284,5 @@ def _number(flag: str, text: str) -> float:
 
 
 # Down here, because they take what stands above.
-app.command("reproduce")(reproduction.make(DATA, _told, _training))
+app.command("reproduce")(reproduction.make(DATA, _told, _training, data_loaders.augmentation))
 app.add_typer(bench.make(lambda: DATA["fashion-mnist"](), _told), name="bench")

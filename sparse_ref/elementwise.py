@@ -1,10 +1,10 @@
-"""Numba loops element by element: packing into tiles, activations, the optimizers' updates."""
+"""Numba loops element by element: packing into tiles, sigmoids, the optimizers' updates."""
 
 import numpy as np
 from numba import njit, prange
 
 from sparse_ref.elementary import exp
-from sparse_ref.lanes import dot, load, total
+from sparse_ref.lanes import load, splat, store
 from sparse_ref.work import SHARES, WIDTHS, ByWidth
 
 
@@ -21,78 +21,45 @@ def gather_tiles(x, order, out):
                 out[t, f, lane] = 0
 
 
-@njit(cache=True)
-def relu(x, out):
-    """``out = max(x, 0)``, elementwise; what is not a number stays so, and shows in the loss."""
-    x, out = x.reshape(-1), out.reshape(-1)
-    for k in range(x.size):
-        out[k] = 0 if x[k] <= 0 else x[k]
+def join_tiles(x, out):
+    """The same examples in the same order in wider tiles, zeros behind them.
 
-
-@njit(cache=True)
-def relu_pullback(y, delta, out):
-    """``out = 0 where y <= 0, else delta``."""
-    y, delta, out = y.reshape(-1), delta.reshape(-1), out.reshape(-1)
-    for k in range(y.size):
-        out[k] = 0 if y[k] <= 0 else delta[k]
-
-
-@njit(parallel=True, cache=True)
-def srelu(x, t_l, a_l, t_r, a_r, out):
-    """``out = t + a (x - t)`` beyond a unit's left or right threshold, else x."""
-    tiles, units, width = x.shape
-    for unit in prange(SHARES):
-        for i in range(units * unit // SHARES, units * (unit + 1) // SHARES):
-            left, right, left_slope, right_slope = t_l[i], t_r[i], a_l[i], a_r[i]
-            for t in range(tiles):
-                for k in range(width):
-                    value = x[t, i, k]
-                    below = left + left_slope * (value - left)
-                    above = right + right_slope * (value - right)
-                    inner = below if value <= left else value
-                    out[t, i, k] = above if value >= right else inner
-
-
-def _make_srelu_pullback(width):
-    @njit(parallel=True, cache=True)
-    def srelu_pullback(x, delta, t_l, a_l, t_r, a_r, out, sums):
-        tiles, units = x.shape[0], x.shape[1]
-        for unit in prange(SHARES):
-            # What lies left, what lies right, and how far beyond the threshold.
-            row = np.empty((4, width), x.dtype)
-            for i in range(units * unit // SHARES, units * (unit + 1) // SHARES):
-                left, right, left_slope, right_slope = t_l[i], t_r[i], a_l[i], a_r[i]
-                sums[:, i] = 0
-                for t in range(tiles):
-                    for k in range(width):
-                        value, d = x[t, i, k], delta[t, i, k]
-                        on_right = value >= right
-                        on_left = (value <= left) & (not on_right)
-                        row[0, k] = d if on_left else 0
-                        row[1, k] = d if on_right else 0
-                        row[2, k] = value - left
-                        row[3, k] = value - right
-                        bent = d * (right_slope if on_right else left_slope)
-                        out[t, i, k] = bent if on_left | on_right else d
-                    lefts, rights = load(row, 0, width), load(row, width, width)
-                    sums[0, i] += total(lefts)
-                    sums[1, i] += total(rights)
-                    sums[2, i] += dot(lefts, load(row, 2 * width, width))
-                    sums[3, i] += dot(rights, load(row, 3 * width, width))
-
-    return srelu_pullback
-
-
-_SRELU_PULLBACK = ByWidth((width, _make_srelu_pullback(width)) for width in WIDTHS)
-
-
-def srelu_pullback(x, delta, t_l, a_l, t_r, a_r, out, sums):
-    """``out = delta f'(x)``, and ``sums`` (4, units) over all examples.
-
-    Of delta left of the left threshold and right of the right one, and of both times the distance
-    beyond the threshold: what the derivatives by a unit's four parameters are made of.
+    Parameters
+    ----------
+    x : (tiles, features, width)
+    out : (fewer, features, wider)
+        Written; `width` divides `wider`.
     """
-    _SRELU_PULLBACK[x.shape[2]](x, delta, t_l, a_l, t_r, a_r, out, sums)
+    _RETILE[x.shape[2]](x, out, True)
+
+
+def separate_tiles(x, out):
+    """Undo `join_tiles`: write the narrower tiles `out` from x."""
+    _RETILE[out.shape[2]](out, x, False)
+
+
+def _make_retile(width):
+    @njit(parallel=True, cache=True)
+    def retile(narrow, wide, join):
+        features, together = wide.shape[1], wide.shape[2] // width
+        for unit in prange(len(wide) * SHARES):
+            t, part = unit // SHARES, unit % SHARES
+            for f in range(features * part // SHARES, features * (part + 1) // SHARES):
+                for k in range(together):
+                    at_wide = ((t * features + f) * together + k) * width
+                    at_narrow = ((t * together + k) * features + f) * width
+                    if t * together + k >= len(narrow):
+                        if join:
+                            store(wide, at_wide, splat(wide.dtype.type(0), width))
+                    elif join:
+                        store(wide, at_wide, load(narrow, at_narrow, width))
+                    else:
+                        store(narrow, at_narrow, load(wide, at_wide, width))
+
+    return retile
+
+
+_RETILE = ByWidth((width, _make_retile(width)) for width in WIDTHS)
 
 
 @njit(cache=True)

@@ -1,20 +1,25 @@
-"""A network: layers in a row, and the loss that trains them."""
+"""A network: layers in a row, with or without residual links, and the loss that trains them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from sparse_ref import csr, tiles
+from sparse_ref import residual, tiles
 from sparse_ref.csr import Rewire
-from sparse_ref.csr_checks import integers, require_ascending
-from sparse_ref.layers import Dense, Layer, LayerGrad, Linear, Parameter
+from sparse_ref.layers import Layer, LayerGrad, Linear, Parameter
+from sparse_ref.layers.base import Shape, is_sparse, is_weighted, state_of
 from sparse_ref.layers.linear import NEVER
 from sparse_ref.losses import LOSSES
+from sparse_ref.network_changes import applied, complete, pruned, with_weight
+from sparse_ref.network_checks import check_examples, checked_shapes
+from sparse_ref.residual import Residual
 
 # Examples at a time in `predict`: bounds memory. Sparse layers give the same bits for any number.
 PREDICT_BATCH = 1024
+PREDICT_IMAGES = 128  # the same where layers work on images, whose activations are many
 
 
 class Network:
@@ -22,41 +27,81 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Layer
-        The first must have a weight (`Linear` or `Dense`); widths must chain.
+    layers : sequence of Layer or Residual
+        Their shapes must chain, and one at least must have a weight.
     loss : str
         Name in `sparse_ref.losses.LOSSES`.
+    image : tuple of int, optional
+        The shape of an example, ``(channels, height, width)`` or ``(features,)``, where the first
+        layer does not know it.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        All layers in the order they run; of a `Residual` those of its body, then of its shortcut.
+    loss : str
+    plan : tuple
+        How they hang together, see `sparse_ref.residual`.
+    shape : tuple of int
+        Of an example.
     """
 
-    def __init__(self, layers: Sequence[Layer], loss: str = "softmax_cross_entropy"):
+    def __init__(
+        self,
+        layers: Sequence[Layer | Residual],
+        loss: str = "softmax_cross_entropy",
+        image: Shape | None = None,
+    ):
         if loss not in LOSSES:
             raise ValueError(f"Network: loss must be one of {sorted(LOSSES)}, got {loss!r}")
-        _check_chain(layers)
-        self.layers, self.loss, self._blas_above = tuple(layers), loss, NEVER
+        self.layers, self.plan = residual.flattened(layers)
+        shapes = checked_shapes(self.layers, self.plan, image)
+        self.loss, self._blas_above, self.shape = loss, NEVER, shapes[0]
+        self._n_out, self._images = math.prod(shapes[-1]), any(len(shape) > 1 for shape in shapes)
 
     def __repr__(self) -> str:
-        inside = "\n".join(f"  {layer!r}" for layer in self.layers)
+        inside = "\n".join(residual.described(self.plan, self.layers, "  "))
         return f"Network(\n{inside}\n  {self.loss}\n)"
+
+    def with_layers(self, layers: Sequence[Layer]) -> "Network":
+        """A network of the same make and loss with other layers, one for each of `layers`."""
+        if len(layers) != len(self.layers):
+            raise ValueError(
+                f"Network: layers must be one for each, {len(self.layers)}, got {len(layers)}"
+            )
+        return Network(residual.nested(self.plan, layers), self.loss, self.shape)
 
     @property
     def weighted(self) -> tuple[Any, ...]:
         """The layers with a weight, sparse or dense, from input to output."""
-        return tuple(layer for layer in self.layers if isinstance(layer, Linear | Dense))
+        return tuple(layer for layer in self.layers if is_weighted(layer))
 
     @property
-    def sparse_layers(self) -> tuple[Linear, ...]:
+    def sparse_layers(self) -> tuple[Any, ...]:
         """The layers on CSR, from input to output: what methods rewire."""
-        return tuple(layer for layer in self.layers if isinstance(layer, Linear))
+        return tuple(layer for layer in self.layers if is_sparse(layer))
 
     @property
     def n_in(self) -> int:
         """Features of an example."""
-        return self.weighted[0].n_in
+        return math.prod(self.shape)
 
     @property
     def n_out(self) -> int:
         """Outputs per example."""
-        return self.weighted[-1].n_out
+        return self._n_out
+
+    def tile_width(self, n: int) -> int:
+        """Examples per tile that the network wants of a batch of `n`; for `sparse_ref.tiles.pack`.
+
+        One register where layers work on images, else what `sparse_ref.tiles.width_for` says.
+        """
+        return tiles.one_register(self.dtype) if self._images else tiles.width_for(n, self.dtype)
+
+    @property
+    def predict_batch(self) -> int:
+        """Examples at a time in `predict` and `sparse_ref.evaluate`."""
+        return PREDICT_IMAGES if self._images else PREDICT_BATCH
 
     @property
     def dtype(self) -> np.dtype:
@@ -67,38 +112,38 @@ class Network:
     def connections(self) -> tuple[int, ...]:
         """Stored connections of each layer with a weight; all positions of a dense one."""
         return tuple(
-            layer.weight.nnz if isinstance(layer, Linear) else layer.weight.size
-            for layer in self.weighted
+            layer.weight.nnz if is_sparse(layer) else layer.weight.size for layer in self.weighted
         )
 
     @property
     def topology(self) -> tuple[csr_array, ...]:
-        """CSR weight ``(n_out, n_in)`` of each layer with one, for `sparse_ref.topology`.
+        """CSR weight of each layer with one, for `sparse_ref.topology`.
 
-        Those of sparse layers are the weights themselves; a dense layer has every connection.
+        ``(n_out, n_in)``; of a convolution ``(C_out, C_in / groups * kh * kw)``. Those of sparse
+        layers are the weights themselves; a dense layer has every connection.
         """
         return tuple(
-            layer.weight if isinstance(layer, Linear) else _complete(layer.weight)
-            for layer in self.weighted
+            layer.weight if is_sparse(layer) else complete(layer.weight) for layer in self.weighted
         )
 
     @property
     def density(self) -> float:
         """Connections over positions, of all layers with a weight together; nan of no positions."""
-        positions = sum(layer.n_in * layer.n_out for layer in self.weighted)
+        positions = sum(math.prod(layer.weight.shape) for layer in self.weighted)
         return sum(self.connections) / positions if positions else float("nan")
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for weights, patterns, biases and activation parameters."""
-        others = (la for la in self.layers if not isinstance(la, Linear | Dense))
-        loose = sum(value.nbytes for layer in others for value in layer.parameters().values())
+        """Bytes held for weights, patterns, biases, other parameters and running statistics."""
+        others = [layer for layer in self.layers if not is_weighted(layer)]
+        loose = sum(array.nbytes for la in others for array in la.parameters().values())
+        loose += sum(array.nbytes for layer in self.layers for array in state_of(layer).values())
         return loose + sum(layer.nbytes for layer in self.weighted)
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Every array that training changes, in the order of `gradients`."""
         return tuple(
-            Parameter(k, name, value, isinstance(layer, Linear) and name == "weight")
+            Parameter(k, name, value, is_sparse(layer) and name == "weight")
             for k, layer in enumerate(self.layers)
             for name, value in layer.parameters().items()
         )
@@ -123,22 +168,19 @@ class Network:
         grads : tuple, one per layer
             `LayerGrad` where there is a weight; None for a layer without parameters.
         """
-        pullbacks = []
-        streams: Sequence[Any] = rngs or [None] * len(self.layers)
-        for layer, rng in zip(self.layers, streams, strict=True):
-            x, pullback = layer.forward(x, rng)
-            pullbacks.append(pullback)
+        grads: list[Any] = [None] * len(self.layers)
+        if rngs and len(rngs) != len(grads):
+            raise ValueError(f"Network: rngs must be one a layer, {len(grads)}, got {len(rngs)}")
+        streams: Sequence[Any] = rngs or [None] * len(grads)
+        x, trail = residual.forward(self.plan, self.layers, x, streams, len(y))
         loss, delta = LOSSES[self.loss](x, y)
-        grads: list[Any] = []
-        for k in reversed(range(len(self.layers))):
-            delta, grad = pullbacks[k](delta, wanted=k > 0)
-            grads.append(grad)
-        return loss, tuple(reversed(grads))
+        residual.backward(self.plan, trail, delta, grads)
+        return loss, tuple(grads)
 
     def sparse_gradients(self, grads: tuple[Any, ...]) -> tuple[LayerGrad, ...]:
         """Those of `grads` that belong to `sparse_layers`."""
         pairs = zip(self.layers, grads, strict=True)
-        return tuple(grad for layer, grad in pairs if isinstance(layer, Linear))
+        return tuple(grad for layer, grad in pairs if is_sparse(layer))
 
     def restructure(self, rewires: Sequence[Rewire]) -> tuple[np.ndarray, ...]:
         """Apply one `Rewire` to each sparse layer; return the `source` of each.
@@ -151,11 +193,11 @@ class Network:
                 f"got {len(rewires)}"
             )
         pairs = zip(self.sparse_layers, rewires, strict=True)
-        applied = [_applied(layer.weight, rewire) for layer, rewire in pairs]
-        for layer, (weight, _) in zip(self.sparse_layers, applied, strict=True):
+        changed = [applied(layer.weight, rewire) for layer, rewire in pairs]
+        for layer, (weight, _) in zip(self.sparse_layers, changed, strict=True):
             if weight is not layer.weight:
                 layer.adopt(weight)  # only now: a refused change leaves every layer as it was
-        return tuple(source for _, source in applied)
+        return tuple(source for _, source in changed)
 
     def prune(self, drops: Sequence[np.ndarray | None]) -> tuple[np.ndarray | None, ...]:
         """Remove connections, in place; a dense layer that loses some becomes a sparse one.
@@ -164,7 +206,7 @@ class Network:
         ----------
         drops : sequence, one for each of `weighted`
             Slots to remove, (n,) int64, ascending; of a dense layer flat positions
-            ``row * n_in + column``. None leaves a layer as it is; an empty array makes a dense
+            ``row * columns + column``. None leaves a layer as it is; an empty array makes a dense
             layer sparse with every connection.
 
         Returns
@@ -179,14 +221,15 @@ class Network:
                 f"got {len(drops)}"
             )
         pairs = list(zip(self.weighted, drops, strict=True))
-        made = {id(la): _pruned(la.weight, drop) for la, drop in pairs if drop is not None}
+        made = {id(la): pruned(la.weight, drop) for la, drop in pairs if drop is not None}
         self.layers = tuple(
-            self._with_weight(la, made[id(la)][0]) if id(la) in made else la for la in self.layers
+            with_weight(la, made[id(la)][0], self._blas_above) if id(la) in made else la
+            for la in self.layers
         )
         return tuple(None if drop is None else made[id(la)][1] for la, drop in pairs)
 
     def on_blas_above(self, density: float) -> None:
-        """Let sparse layers denser than `density` compute through BLAS.
+        """Let linear sparse layers denser than `density` compute through BLAS.
 
         See `sparse_ref.Linear`: the weights stay CSR and results are the same up to rounding. On
         one thread of one machine complete layers took half to three quarters of the time through
@@ -197,22 +240,12 @@ class Network:
             raise ValueError(f"Network: density must be at least 0, got {density}")
         self._blas_above = density
         for layer in self.sparse_layers:
-            layer.blas_above = density
-
-    def _with_weight(self, layer, weight):
-        """The layer with a smaller weight; a dense one gives way to a sparse one."""
-        if isinstance(layer, Linear):
-            layer.adopt(weight)
-            return layer
-        sparse = Linear(weight, layer.bias)
-        sparse.blas_above = self._blas_above
-        return sparse
+            if isinstance(layer, Linear):
+                layer.blas_above = density
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """Outputs for one batch of tiles, without noise: (tiles, n_out, width)."""
-        for layer in self.layers:
-            x, _ = layer.forward(x)
-        return x
+        return residual.outputs(self.plan, self.layers, x)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Outputs of the last layer (logits of a classifier; the class is their argmax).
@@ -227,74 +260,33 @@ class Network:
         (n, n_out)
         """
         parts = [
-            tiles.unpack(self.outputs(tiles.pack(part)), len(part))
-            for part in _parts(self.examples(x, "predict"))
+            tiles.unpack(self.outputs(self.packed(part)), len(part))
+            for part in self._parts(self.examples(x, "predict"))
         ]
         return np.concatenate(parts) if parts else np.empty((0, self.n_out), self.dtype)
+
+    def packed(self, x: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+        """The examples `order` of `x` (all if omitted) as tiles of the network's width.
+
+        Parameters
+        ----------
+        x : (n, n_in)
+            From `examples`.
+        order : (batch,) int64, optional
+        """
+        return tiles.pack(x, order, self.tile_width(len(x) if order is None else len(order)))
 
     def examples(self, x: np.ndarray, who: str) -> np.ndarray:
         """`x` as ``(n, n_in)`` of the network's dtype, finite; not copied where it is so."""
         x = np.asarray(x)
-        features = int(np.prod(x.shape[1:]))
-        if x.ndim < 2 or features != self.n_in:
-            raise ValueError(f"{who}: x must have shape (n, {self.n_in}) or alike, got {x.shape}")
+        check_examples(who, x, self.shape)
         with np.errstate(over="ignore"):  # what the dtype cannot hold is refused as infinite
-            x = np.ascontiguousarray(x.reshape(len(x), features), self.dtype)
+            x = np.ascontiguousarray(x.reshape(len(x), self.n_in), self.dtype)
         if not np.isfinite(x).all():
             example = int(np.flatnonzero(~np.isfinite(x).all(axis=1))[0])
             raise ValueError(f"{who}: x must be finite, got {x[example]} in example {example}")
         return x
 
-
-def _applied(weight, rewire):
-    """`csr.apply`, at once where there is nothing to apply."""
-    if any(len(part) for part in (rewire.drop, rewire.grow, rewire.values)):
-        return csr.apply(weight, rewire)
-    return weight, np.arange(weight.nnz)
-
-
-def _pruned(weight, drop):
-    """The weight without some slots, and the old slot of each that is left."""
-    if isinstance(weight, csr_array):
-        none = np.empty(0, np.int64)
-        return csr.apply(weight, Rewire(drop, none, np.empty(0, weight.dtype)))
-    drop = integers("Network", "slots to prune", drop)
-    require_ascending("Network", "slots to prune", drop, weight.size)
-    kept = np.ones(weight.size, bool)
-    kept[drop] = False
-    source = np.flatnonzero(kept)
-    return csr.from_positions(weight.shape, source, weight.reshape(-1)[source]), source
-
-
-def _complete(weight):
-    """A dense layer's weight as CSR, its zeros too."""
-    return csr.from_dense(weight, np.ones(weight.shape, bool))
-
-
-def _parts(x):
-    for first in range(0, len(x), PREDICT_BATCH):
-        yield x[first : first + PREDICT_BATCH]
-
-
-def _check_chain(layers):
-    if not layers or not isinstance(layers[0], Linear | Dense):
-        raise ValueError(
-            "Network: the first layer must be Linear or Dense, got " + repr(layers[:1])
-        )
-    if len({id(layer) for layer in layers}) < len(layers):
-        raise ValueError(
-            "Network: a layer must not stand twice in a network, its state would clash"
-        )
-    before = layers[0]
-    for layer in layers[1:]:
-        weighted = isinstance(layer, Linear | Dense)
-        widths = [layer.n_in] if weighted else [len(p) for p in layer.parameters().values()]
-        if set(widths) - {before.n_out}:
-            raise ValueError(f"Network: widths must chain, got {before!r} before {layer!r}")
-        dtypes = {p.dtype for p in layer.parameters().values()} - {before.weight.dtype}
-        if dtypes:
-            raise ValueError(
-                f"Network: layers must share a dtype, got {before.weight.dtype} "
-                f"before {dtypes.pop()}"
-            )
-        before = layer if weighted else before
+    def _parts(self, x: np.ndarray) -> Iterator[np.ndarray]:
+        for first in range(0, len(x), self.predict_batch):
+            yield x[first : first + self.predict_batch]

@@ -14,7 +14,8 @@ import numpy as np
 from sparse_ref.elementwise import gather_tiles
 
 ALIGNMENT = 64  # bytes: one cache line, so that no load of a full register straddles two
-IDLE_BYTES = 1 << 28  # most that may lie idle when a buffer is taken: 256 MB
+IDLE_BYTES = 1 << 28  # where more lies idle, what has been idle for long is let go of: 256 MB
+LONG = 2000  # buffers taken since; a training step of the deepest networks here takes a few hundred
 MAX_WIDTH_BYTES = 256  # a tile row is at most four registers of 64 bytes
 
 
@@ -60,19 +61,28 @@ class _Pool:
     def __init__(self):
         self._lock = threading.Lock()  # two threads must not find the same buffer free
         self._buffers: dict[int, list[np.ndarray]] = {}
+        self._stamps: dict[int, list[int]] = {}  # of each, its number when it was taken last
+        self._taken = 0
         self._alone = self._references([np.empty(1, np.uint8)], 0)
 
     def take(self, n_bytes: int) -> np.ndarray:
         """An aligned buffer of `n_bytes` that is nobody's."""
         with self._lock:
+            self._taken += 1
             buffers = self._buffers.get(n_bytes, ())
             free = next(self._free(buffers), None)
             if free is None:
-                self._forget_idle()
-                buffers = self._buffers.setdefault(n_bytes, [])
-                buffers.append(np.empty(n_bytes + ALIGNMENT, np.uint8))
-                free = len(buffers) - 1
-            return _aligned(buffers[free], n_bytes)
+                free = self._grow(n_bytes)
+            self._stamps[n_bytes][free] = self._taken
+            return _aligned(self._buffers[n_bytes][free], n_bytes)
+
+    def _grow(self, n_bytes):
+        """Number of a new buffer among those of its size."""
+        self._forget_idle()
+        buffers = self._buffers.setdefault(n_bytes, [])
+        buffers.append(np.empty(n_bytes + ALIGNMENT, np.uint8))
+        self._stamps.setdefault(n_bytes, []).append(0)
+        return len(buffers) - 1
 
     def _references(self, buffers, k):
         return sys.getrefcount(buffers[k])
@@ -81,14 +91,19 @@ class _Pool:
         return (k for k in range(len(buffers)) if self._references(buffers, k) == self._alone)
 
     def _forget_idle(self):
-        """Before the pool grows, let go of all that lies idle if that is more than `IDLE_BYTES`."""
+        """Before the pool grows, let go of what has lain idle for long, if much lies idle.
+
+        Not of all that is idle: a backward pass frees what the next forward pass needs.
+        """
         idle = {size: list(self._free(group)) for size, group in self._buffers.items()}
         if sum(size * len(free) for size, free in idle.items()) <= IDLE_BYTES:
             return
         for size, free in idle.items():
             for k in reversed(free):
-                del self._buffers[size][k]
+                if self._taken - self._stamps[size][k] > LONG:
+                    del self._buffers[size][k], self._stamps[size][k]
         self._buffers = {size: group for size, group in self._buffers.items() if group}
+        self._stamps = {size: stamps for size, stamps in self._stamps.items() if stamps}
 
 
 def _aligned(raw, n_bytes):
@@ -99,9 +114,7 @@ def _aligned(raw, n_bytes):
 _pool = _Pool()
 
 
-def pack(
-    x: np.ndarray, order: np.ndarray | None = None, width: int | None = None
-) -> np.ndarray:
+def pack(x: np.ndarray, order: np.ndarray | None = None, width: int | None = None) -> np.ndarray:
     """The examples `order` of `x` as tiles.
 
     Parameters

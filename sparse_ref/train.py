@@ -10,14 +10,15 @@ from sparse_ref import tiles
 from sparse_ref.history import Epoch, History, bytes_of
 from sparse_ref.losses import LOSSES
 from sparse_ref.methods.base import Method, Run
-from sparse_ref.network import PREDICT_BATCH, Network
+from sparse_ref.network import Network
 from sparse_ref.optim import Optimizer
 from sparse_ref.train_checks import check_kinds, check_positive, checked_data, checked_span
 from sparse_ref.train_step import Training, start, step
 
-__all__ = ["Callback", "Evaluation", "Training", "evaluate", "fit", "start", "step"]
+__all__ = ["Augment", "Callback", "Evaluation", "Training", "evaluate", "fit", "start", "step"]
 
 Callback = Callable[[Network, Epoch, History], None]
+Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 class Evaluation(NamedTuple):
@@ -42,6 +43,7 @@ def fit(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     callbacks: Sequence[Callback] = (),
     span: tuple[int, int | None] = (0, None),
+    augment: Augment | None = None,
 ) -> History:
     """Train `net` in place.
 
@@ -57,7 +59,8 @@ def fit(
     epochs, batch_size : int
         Examples are shuffled anew for each epoch; the last batch of an epoch may be smaller.
     rng : Generator
-        Three streams are spawned from it: order of examples, dropout, method.
+        Three streams are spawned from it: order of examples, dropout, method; and a fourth if there
+        is something to augment.
     validation : (x, y), optional
         Evaluated after each epoch; never trained on.
     callbacks : sequence of callables
@@ -67,6 +70,10 @@ def fit(
         being its end. They see the batches and the schedules that they would see in the whole
         training; optimizer, method, dropout and the method's draws begin at `first`. With
         ``(0, k)`` and then ``(k, None)`` a training is cut in two: late rewinding.
+    augment : callable, optional
+        ``augment(x, rng) -> x`` changes the examples of a batch, ``(n, ...)`` of the network's own
+        shape (`Network.shape`), before a step sees them; every step has a stream of its own.
+        `data_loaders.augment` has the papers'.
 
     Returns
     -------
@@ -85,6 +92,8 @@ def fit(
     order_rng, noise_rng, method_rng = rng.spawn(3)
     steps_per_epoch = -(-len(x) // batch_size)
     first, last = checked_span(span, steps_per_epoch * epochs)
+    if augment is not None:
+        x = _Augmented(x, augment, *rng.spawn(1), first)
     run = Run(steps_per_epoch, steps_per_epoch * epochs, first)
     training = start(net, method.bind(run), optimizer, noise_rng, method_rng, first=first)
     for number in range(1, epochs + 1):
@@ -128,15 +137,43 @@ def _epoch(net, x, y, batches, training):
     """Train on batches: the mean loss over their examples, and the seconds it took."""
     began, total = time.perf_counter(), 0.0
     for batch in batches:
-        total += len(batch) * step(net, tiles.pack(x, batch), y[batch], training)
+        total += len(batch) * step(net, _packed(net, x, batch), y[batch], training)
     return total / sum(map(len, batches)), time.perf_counter() - began
 
 
+class _Augmented:
+    """Examples that change each time a batch of them is taken."""
+
+    def __init__(self, x, augment, rng, steps):
+        self.x, self.augment = x, augment
+        self.streams = rng.bit_generator.seed_seq
+        self.streams.spawn(steps)  # of steps that are taken to have happened
+
+    def __len__(self):
+        return len(self.x)
+
+    def batch(self, net, order):
+        """The examples `order`, changed."""
+        (seed,) = self.streams.spawn(1)
+        x = self.x[order].reshape(-1, *net.shape)
+        changed = self.augment(x, np.random.default_rng(seed))
+        if np.shape(changed) != x.shape:
+            raise ValueError(
+                f"fit: augment must keep the shape of a batch, {x.shape}, got {np.shape(changed)}"
+            )
+        return net.examples(changed, "fit: augment's examples")
+
+
+def _packed(net, x, batch):
+    """A batch as tiles."""
+    return net.packed(x.batch(net, batch)) if isinstance(x, _Augmented) else net.packed(x, batch)
+
+
 def _evaluate(net, x, y):
-    loss, correct = 0.0, 0
-    for first in range(0, len(x), PREDICT_BATCH):
-        part, targets = x[first : first + PREDICT_BATCH], y[first : first + PREDICT_BATCH]
-        outputs = net.outputs(tiles.pack(part))
+    loss, correct, batch = 0.0, 0, net.predict_batch
+    for first in range(0, len(x), batch):
+        part, targets = x[first : first + batch], y[first : first + batch]
+        outputs = net.outputs(net.packed(part))
         loss += LOSSES[net.loss](outputs, targets)[0] * len(part)
         if y.ndim == 1:
             correct += int(np.sum(tiles.unpack(outputs, len(part)).argmax(axis=1) == targets))

@@ -67,7 +67,7 @@ def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> floa
     net : Network
         Changed in place.
     x : (tiles, n_in, width)
-        From `tiles.pack`.
+        From `Network.packed`.
     y : (n,)
     training : Training
         Changed in place.

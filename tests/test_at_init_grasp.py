@@ -369,7 +369,10 @@ class Square:
     def parameters(self):
         return {}
 
-    def forward(self, x, rng=None):
+    def shape_after(self, shape):
+        return shape
+
+    def forward(self, x, rng=None, n=None):
         return x * x, lambda delta, wanted=True: (2 * x * delta, None)
 
 

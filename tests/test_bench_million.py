@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("threadpoolctl")
 
 from sparse_ref import selection
-from sparse_ref.bench import million
+from sparse_ref.bench import alone, million
 from sparse_ref.dense_gradient import gradient_rows
 from sparse_ref.selection import bounded, streaming
 
@@ -129,7 +129,7 @@ def test_a_process_that_dies_is_an_error(capfd):
 
 
 def test_silence_is_broken(monkeypatch):
-    monkeypatch.setattr(million, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(alone, "HEARTBEAT", 0.01)
     lines = []
     million.run(lines.append, steps=1, methods=["set"], **SMALL)
     assert any(line.startswith("set: still at it") for line in lines)

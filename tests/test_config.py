@@ -5,6 +5,8 @@ import pytest
 
 from sparse_ref import methods, optim, schedules
 from sparse_ref.experiments.config import ConfigError, RunConfig, merged, parse, read_file
+from sparse_ref.experiments.runner import Data, run, warm_up
+from sparse_ref.models import MODELS
 
 
 def test_an_empty_configuration_is_the_default():
@@ -85,6 +87,23 @@ def test_a_configuration_survives_json():
             {"model": {"distribution": [5, 6, 7], "density": "dense"}},
             "config: model.distribution must be a name in a dense network, got counts",
         ),
+        (
+            {"model": {"name": "resnet99"}},
+            "config: model.name: .*'mlp', 'lenet_300_100'.*, got 'resnet99'",
+        ),
+        (
+            {"model": {"name": "resnet18", "options": {"depth": 34}}},
+            r"config: model.options.depth is not an option of resnet18: \['classes', 'image', "
+            r"'width', 'stem'\]",
+        ),
+        (
+            {"model": {"options": {"width": 2}}},
+            r"config: model.options.width is not an option of mlp: \[\]",
+        ),
+        (
+            {"model": {"name": "resnet18", "activation": "srelu"}},
+            "config: model.name 'resnet18' settles activation, got srelu",
+        ),
         ({"optimizer": {"bias_factor": 0}}, "config: optimizer.bias_factor: .*, got 0"),
         ({"optimizer": {"decay": "l1"}}, "config: optimizer.decay: .*, got 'l1'"),
     ],
@@ -92,6 +111,49 @@ def test_a_configuration_survives_json():
 def test_a_bad_setting_is_refused_by_its_path(settings, message):
     with pytest.raises(ConfigError, match=message):
         parse(settings)
+
+
+def test_a_network_may_be_named():
+    options = {"width": 0.125, "classes": 3, "image": [1, 8, 8]}
+    model = parse({"model": {"name": "resnet18", "options": options, "density": 0.2}}).model
+    net = model.build(np.random.default_rng(2401))
+    assert net.shape == (1, 8, 8)
+    assert net.n_out == 3
+    assert net.density == pytest.approx(0.2, abs=1e-3)
+    same = model.build(np.random.default_rng(2402), structure=net)
+    assert same.connections == net.connections
+    assert model.title == "resnet18, width 0.125, classes 3, image [1, 8, 8]"
+    assert parse({}).model.title == "784-300-100-10"
+
+
+def test_dense_layers_are_the_models_choice_unless_named():
+    named = {"name": "mobilenet_v2", "options": {"width": 0.25}}
+    counts = [
+        len(parse({"model": named | dense}).model.build(np.random.default_rng(2403)).sparse_layers)
+        for dense in ({}, {"dense": []}, {"dense": [-1]})
+    ]
+    assert counts == [53 - 18, 53, 52]
+
+
+def test_every_named_network_can_be_configured():
+    small = {"alexnet": 0.05, "vgg11": 0.05, "vgg16": 0.05, "vgg16_tiny_imagenet": 0.05}
+    for name in MODELS:
+        options = {"width": small[name]} if name in small else {}
+        model = parse({"model": {"name": name, "options": options, "density": 0.01}}).model
+        assert model.build(np.random.default_rng(2404)).density < 0.1
+
+
+def test_a_named_network_is_trained():
+    rng = np.random.default_rng(2405)
+    data = rng.random((24, 28, 28)), rng.integers(0, 10, 24)
+    settings = {"model": {"name": "lenet_5"}, "epochs": 2, "batch_size": 9}
+    config = parse(settings | {"method": {"name": "rigl", "options": {"every": 2}}})
+    warm_up(9, examples=24, model=config.model)
+    result = run(config, Data(data, data, data))
+    assert result.positions == (54, 864, 48_000, 10_080, 840)
+    assert sum(result.connections[1]) == round(0.1 * sum(result.positions))
+    assert len(result.history.epochs) == 2
+    assert [degrees.shape for degrees in result.input_degrees] == [(9,), (9,)]
 
 
 def test_all_offences_are_listed_at_once():

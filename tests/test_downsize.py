@@ -294,6 +294,9 @@ def test_what_is_refused():
         def parameters(self):
             return {}
 
+        def shape_after(self, shape):
+            return shape
+
     first = linear([[1.0]], [0])
     with pytest.raises(ValueError, match=r"^downsize: inputs must be one of .*, got 'none'$"):
         downsize(Network([first]), inputs="none")

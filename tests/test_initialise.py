@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sparse_ref import csr
-from sparse_ref.initialise import FANS, SCHEMES, initial_bias, initial_weights
+from sparse_ref.initialise import FANS, SCHEMES, Kernel, initial_bias, initial_weights, kernel_of
+from sparse_ref.layers import Conv2d, Linear, ReLU
 
 DTYPES = (np.float32, np.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -277,3 +278,55 @@ def test_an_unknown_scheme_of_biases_is_refused():
 def test_an_unknown_fan_is_refused():
     with refuses("initialise: fan must be one of ['shape', 'nnz', 'layer'], got 'fan_in'"):
         initial_weights(half_full(2, 2), np.random.default_rng(126), fan="fan_in")
+
+
+# Convolutions -------------------------------------------------------------------------------------
+
+
+def test_the_fans_of_a_convolution():
+    # 4 filters on 2 channels, 2x1 windows; bounds of glorot are sqrt(6 / (fan_in + fan_out)).
+    present = [[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1], [1, 1, 1, 1]]
+    weight, kernel = weight_on(present), Kernel(2)
+    shape = np.full(9, 4 + 4 * 2)
+    # Rows have 1, 3, 1, 4 connections; channels 0 and 1 are read by 5 and 4.
+    into = np.array([1, 3, 3, 3, 1, 4, 4, 4, 4])
+    channel = np.array([0, 0, 0, 1, 1, 0, 0, 1, 1])
+    nnz = into + np.array([5, 4])[channel]
+    layer = shape * 9 / 16
+    for fan, total in (("shape", shape), ("nnz", nnz), ("layer", layer)):
+        rng, same = np.random.default_rng(121), np.random.default_rng(121)
+        comp = initial_weights(weight, rng, "glorot_uniform", fan, kernel)
+        np.testing.assert_allclose(comp, (2 * same.random(9) - 1) * np.sqrt(6 / total), rtol=1e-14)
+
+
+def test_the_fans_of_a_convolution_in_groups():
+    # The same with the filters in two groups: 4 channels; each group of filters reads its own two.
+    present = [[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1], [1, 1, 1, 1]]
+    weight, kernel = weight_on(present), Kernel(2, groups=2)
+    into = np.array([1, 3, 3, 3, 1, 4, 4, 4, 4])
+    leaving = np.array([3, 3, 3, 1, 3, 2, 2, 3, 3])  # channels are read by 3, 1, 2 and 3
+    for fan, total in (("shape", np.full(9, 4 + 4 * 2 / 2)), ("nnz", into + leaving)):
+        rng, same = np.random.default_rng(122), np.random.default_rng(122)
+        comp = initial_weights(weight, rng, "glorot_uniform", fan, kernel)
+        np.testing.assert_allclose(comp, (2 * same.random(9) - 1) * np.sqrt(6 / total), rtol=1e-14)
+
+
+def test_alford2018_draws_convolutions_of_deviation_a_twentieth_without_bias():
+    weight = half_full(40, 50)
+    linear = initial_weights(weight, np.random.default_rng(123), "truncated_normal")
+    conv = initial_weights(
+        weight, np.random.default_rng(123), "truncated_normal", kernel=Kernel(25)
+    )
+    np.testing.assert_allclose(conv, linear * (0.05 / 0.04), rtol=1e-14)
+    assert np.abs(conv).max() <= 0.1
+    rng = np.random.default_rng(124)
+    assert set(initial_bias((4, 50), rng, "truncated_normal", kernel=Kernel(25))) == {0}
+    assert set(initial_bias((4, 50), rng, "truncated_normal")) == {np.float32(0.1)}
+
+
+def test_the_kernel_of_a_layer():
+    weight = half_full(4, 6)
+    conv = Conv2d(weight, image=(2, 5, 5), kernel=(2, 3), groups=2)
+    assert kernel_of(conv) == Kernel(6, 2)
+    assert kernel_of(Linear(weight)) is None
+    assert kernel_of(ReLU()) is None

@@ -183,7 +183,7 @@ def test_the_gradient_by_the_examples_is_not_made(monkeypatch):
     net, (x, labels), wishes = make(), batch(), []
     forward = net.layers[0].forward
 
-    def watched(x, rng=None):
+    def watched(x, rng=None, n=None):
         y, pullback = forward(x, rng)
         return y, lambda delta, wanted=True: wishes.append(wanted) or pullback(delta, wanted)
 
@@ -406,26 +406,38 @@ def test_an_unknown_loss_is_refused():
         Network([Dense(np.zeros((2, 4)))], "hinge")
 
 
-@pytest.mark.parametrize(
-    ("layers", "got"),
-    [
-        ([], "[]"),
-        ([ReLU()], "[ReLU()]"),
-        ([Dropout(0.5), Dense(np.zeros((2, 4)))], "[Dropout(0.5)]"),
-    ],
-)
-def test_the_first_layer_must_have_a_weight(layers, got):
-    with refuses(ValueError, f"Network: the first layer must be Linear or Dense, got {got}"):
+@pytest.mark.parametrize(("layers", "got"), [([], "[]"), ([ReLU()], "[ReLU()]")])
+def test_a_network_must_have_a_weight(layers, got):
+    with refuses(ValueError, f"Network: layers must hold at least one with a weight, got {got}"):
         Network(layers)
 
 
-def test_widths_must_chain():
-    with refuses(ValueError, "Network: widths must chain, got Dense(4 -> 2) before Dense(3 -> 5)"):
+def test_a_first_layer_without_a_shape_needs_image():
+    layers = [Dropout(0.5), Dense(np.zeros((2, 4)))]
+    with refuses(
+        ValueError,
+        "Network: image, the shape of an example, must be given where the first layer does not "
+        "know it, got Dropout(0.5)",
+    ):
+        Network(layers)
+    assert Network(layers, image=(4,)).shape == (4,)
+
+
+def test_shapes_must_chain():
+    with refuses(
+        ValueError,
+        "Network: layer 2, Dense(3 -> 5), must fit what stands before it, "
+        "AllReLU(alpha=0.6, layer_number=2), got shape (2,): "
+        "Dense: an example must have shape (3,), got (2,)",
+    ):
         Network([Dense(np.zeros((2, 4))), AllReLU(0.6, 2), Dense(np.zeros((5, 3)))])
 
 
 def test_layers_must_share_a_dtype():
-    with refuses(ValueError, "Network: layers must share a dtype, got float64 before float32"):
+    with refuses(
+        ValueError,
+        "Network: layers must share a dtype, got float64 and, as weight of Dense(2 -> 5), float32",
+    ):
         Network([Dense(np.zeros((2, 4))), Dense(np.zeros((5, 2), np.float32))])
 
 

@@ -17,12 +17,14 @@ TIERS = [
     ["plots", "plots_density", "plots_topology", "analysis", "lottery"],
     ["train", "train_step", "train_checks", "history", "recorders", "checkpoint"],
     ["methods", "at_init"],
-    ["models", "network", "downsize", "shadow"],
-    ["layers", "losses", "optim", "initialise"],
+    ["models", "network", "network_changes", "network_checks", "downsize", "shadow"],
+    ["layers", "losses", "optim", "initialise", "residual"],
+    ["conv"],
     ["csr", "csr_checks", "selection", "allocation", "schedules", "topology", "pruning", "npz"],
     ["structure", "dense_gradient"],
-    ["kernels", "tiles"],
-    ["elementwise", "work"],
+    ["kernels", "tiles", "pooling_kernels", "batch_norm_kernels"],
+    ["elementwise", "activation_kernels", "response_norm_kernels", "work"],
+    ["lanes_select", "lanes_select_llvm"],
     ["lanes", "lanes_llvm", "lanes_ir", "elementary", "threads", "bundles", "version"],
 ]
 TIER = {name: len(TIERS) - k for k, names in enumerate(TIERS) for name in names}
@@ -174,7 +176,8 @@ def wrong_words(path, tree):
         if isinstance(node, ast.Assert):
             yield f"{at(path, node)}: assert; raise an error that says what is wrong"
     for node, name in imports(path, tree):
-        if name.split(".")[0] in ("pickle", "dill", "cloudpickle", "random"):
+        forbidden = name.split(".")[0] in ("pickle", "dill", "cloudpickle", "random")
+        if forbidden and not (name == "pickle" and path.match("data_loaders/cifar_pickles.py")):
             yield f"{at(path, node)}: {name}"
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and any(a.name == "csr_matrix" for a in node.names):

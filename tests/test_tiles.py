@@ -148,11 +148,21 @@ def test_a_buffer_nobody_uses_is_handed_out_again():
     assert tiles.empty((1117, 3), np.float32).ctypes.data == where
 
 
-def test_idle_buffers_beyond_the_limit_are_let_go(monkeypatch):
+def test_buffers_that_are_idle_for_long_are_let_go_beyond_the_limit(monkeypatch):
     monkeypatch.setattr(tiles, "IDLE_BYTES", 10_000)
+    monkeypatch.setattr(tiles, "LONG", 3)
     pool = tiles._Pool()
     sizes = range(1000, 9000, 1000)
     for n_bytes in sizes:
         pool.take(n_bytes)
-    held = sum(n * len(group) for n, group in pool._buffers.items())
-    assert held < 10_000 + max(sizes)
+    assert sorted(pool._buffers) == [5000, 6000, 7000, 8000]
+
+
+def test_what_a_step_takes_again_and_again_is_not_let_go(monkeypatch):
+    monkeypatch.setattr(tiles, "IDLE_BYTES", 10_000)
+    pool = tiles._Pool()
+    for n_bytes in (6000, 7000, 8000, 9000):  # all idle, and more than the limit
+        pool.take(n_bytes)
+    before = [id(pool._buffers[n][0]) for n in (6000, 7000, 8000)]
+    pool.take(500)
+    assert [id(pool._buffers[n][0]) for n in (6000, 7000, 8000)] == before

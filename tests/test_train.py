@@ -1221,3 +1221,51 @@ def test_an_event_before_the_first_step_is_numbered_0():
         (0, 1, 0),
         (0, 2, 0),
     ]
+
+
+class Noted:
+    """An augmentation that remembers what it drew."""
+
+    def __init__(self):
+        self.draws, self.shapes = [], []
+
+    def __call__(self, x, rng):
+        self.draws.append(int(rng.integers(1 << 30)))
+        self.shapes.append(x.shape)
+        return x + 1
+
+
+def augmented(span=(0, None), augment=None):
+    rng = np.random.default_rng(11)
+    net = models.mlp([4, 5, 3], density=0.5, rng=rng)
+    x, y = rng.random((10, 4)), rng.integers(0, 3, 10)
+    fit(
+        net,
+        (x, y),
+        method=Static(),
+        optimizer=optim.sgd(0.1),
+        epochs=2,
+        batch_size=4,
+        rng=np.random.default_rng(12),
+        span=span,
+        augment=augment,
+    )
+    return net
+
+
+def test_batches_are_augmented_with_a_stream_for_every_step():
+    whole, first, second = Noted(), Noted(), Noted()
+    net = augmented(augment=whole)
+    assert whole.shapes == [(4, 4), (4, 4), (2, 4)] * 2
+    assert len(set(whole.draws)) == 6
+    augmented((0, 2), first)
+    augmented((2, None), second)
+    assert first.draws + second.draws == whole.draws
+    plain, unchanged = augmented(), augmented(augment=lambda x, rng: x)
+    np.testing.assert_array_equal(plain.weighted[0].weight.data, unchanged.weighted[0].weight.data)
+    assert not np.array_equal(plain.weighted[0].weight.data, net.weighted[0].weight.data)
+
+
+def test_an_augmentation_that_changes_the_shape_is_refused():
+    with pytest.raises(ValueError, match=r"augment must keep the shape of a batch, \(4, 4\), got"):
+        augmented(augment=lambda x, rng: x[:, :2])

@@ -10,13 +10,15 @@ how many connections the layers of its random structures have: `random_structure
 readings. Nor does it say what the new weights' variance counts: ``fan`` does.
 """
 
+import copy
 import math
 
 import numpy as np
 
 from sparse_ref import allocation, csr
-from sparse_ref.initialise import initial_bias, initial_weights
-from sparse_ref.layers import Dense, Layer, Linear, SReLU
+from sparse_ref.initialise import initial_bias, initial_weights, kernel_of
+from sparse_ref.layers import BatchNorm, Layer, SReLU
+from sparse_ref.layers.base import is_sparse, is_weighted
 from sparse_ref.network import Network
 from sparse_ref.topology.patterns import Layers, Topology, layers_of, of_ones
 
@@ -55,9 +57,9 @@ def reinitialised(
     layers: list[Layer] = []
     at = -1
     for layer in net.layers:
-        at += isinstance(layer, Linear | Dense)
+        at += is_weighted(layer)
         layers.append(_anew(layer, streams[at], initialisation, fan))
-    return Network(layers, net.loss)
+    return net.with_layers(layers)
 
 
 def random_structure(
@@ -109,16 +111,20 @@ def _anew(layer, streams, initialisation, fan):
     if isinstance(layer, SReLU):
         (n, dtype), *_ = {(len(p), p.dtype) for p in layer.parameters().values()}
         return SReLU.initial(n, unit_draws, dtype)
-    if not isinstance(layer, Linear | Dense):
+    if isinstance(layer, BatchNorm):
+        dtype, numbers = layer.gamma.dtype, (layer.momentum, layer.epsilon)
+        return BatchNorm.initial(layer.n_channels, dtype, *numbers)
+    if not is_weighted(layer):
         return layer
-    shape, dtype = (layer.n_out, layer.n_in), layer.weight.dtype
-    if isinstance(layer, Linear):
-        positions = csr.flat(layer.weight)
+    new, kernel, shape = copy.copy(layer), kernel_of(layer), layer.weight.shape
+    every = np.arange(layer.weight.size)
+    positions = csr.flat(layer.weight) if is_sparse(layer) else every
+    weight = csr.from_positions(shape, positions, np.zeros(len(positions), layer.weight.dtype))
+    weight.data[:] = initial_weights(weight, draws, initialisation, fan, kernel)
+    if is_sparse(layer):
+        new.adopt(weight)
     else:
-        positions = np.arange(layer.weight.size)
-    weight = csr.from_positions(shape, positions, np.zeros(len(positions), dtype))
-    values = initial_weights(weight, draws, initialisation, fan)
-    bias = initial_bias(shape, draws, initialisation, dtype)
-    if isinstance(layer, Dense):
-        return Dense(values.reshape(shape), bias)
-    return Linear(csr.from_positions(shape, positions, values), bias)
+        new.weight = weight.data.reshape(shape)
+    if "bias" in layer.parameters():
+        new.bias = initial_bias(shape, draws, initialisation, layer.bias.dtype, kernel)
+    return new

@@ -14,13 +14,14 @@ layers together (``scope="global"``), or within each (``local``); ``round(fracti
 to even; what goes at one fraction has gone at every larger one, at random too.
 """
 
+import copy
 from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from sparse_ref import csr
-from sparse_ref.layers import Linear
+from sparse_ref.layers.base import is_sparse
 from sparse_ref.network import Network
 from sparse_ref.selection import smallest
 from sparse_ref.train import evaluate
@@ -122,14 +123,16 @@ def _without(net, removed):
     """The network without these slots of its sparse layers."""
     remaining = iter(removed)
     layers = [
-        _layer_without(layer, next(remaining)) if isinstance(layer, Linear) else layer
+        _layer_without(layer, next(remaining)) if is_sparse(layer) else layer
         for layer in net.layers
     ]
-    return Network(layers, net.loss)
+    return net.with_layers(layers)
 
 
 def _layer_without(layer, slots):
     none = np.empty(0, np.int64)
     drop = np.union1d(slots, layer.left_out)
     weight, _ = csr.apply(layer.weight, csr.Rewire(drop, none, np.empty(0, layer.weight.dtype)))
-    return Linear(weight, layer.bias)
+    new = copy.copy(layer)
+    new.adopt(weight)
+    return new

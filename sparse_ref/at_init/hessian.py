@@ -114,7 +114,7 @@ def hessian_product(
 
 def _forward(net, x):
     """(layer, its inputs, its pullback) of every layer, and the outputs."""
-    x, trail = tiles.pack(x), []
+    x, trail = net.packed(x), []
     for layer in net.layers:
         y, pullback = layer.forward(x)
         trail.append((layer, x, pullback))

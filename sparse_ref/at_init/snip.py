@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ref import csr, tiles
+from sparse_ref import csr
 from sparse_ref.at_init.conventions import conventional
 from sparse_ref.at_init.pool import (
     SCHEDULES,
@@ -40,7 +40,7 @@ from sparse_ref.at_init.pool import (
     in_rounds,
     kept_count,
 )
-from sparse_ref.layers import LayerGrad, Linear
+from sparse_ref.layers.base import is_sparse, is_weighted
 from sparse_ref.methods.base import check_name
 from sparse_ref.network import Network
 from sparse_ref.pruning.weights import values_of
@@ -193,8 +193,8 @@ def _magnitudes(net, scored, parts, abs_after_sum):
 
 def _products(net, scored, x, y):
     """``w dL/dw``, layer by layer, then ``b dL/db``."""
-    _, grads = net.gradients(tiles.pack(x), y)
-    grads = [grad for grad in grads if isinstance(grad, LayerGrad)]
+    _, grads = net.gradients(net.packed(x), y)
+    grads = [grad for layer, grad in zip(net.layers, grads, strict=True) if is_weighted(layer)]
     pairs = list(zip(scored.weighted, grads, strict=True))
     of_weights = [values_of(la.weight) * _gradient(la, grad, scored is net) for la, grad in pairs]
     return of_weights + [layer.bias * grad.bias for layer, grad in pairs]
@@ -204,9 +204,9 @@ def _gradient(layer, grad, same):
     """dL/dw in the layer's slots; `grad` is that of the `same` connections or of some of them."""
     if same:
         return grad.weight.reshape(-1)
-    if isinstance(layer, Linear):
+    if is_sparse(layer):
         return grad.at(csr.flat(layer.weight))
-    return grad.block(0, layer.n_out).reshape(-1)
+    return grad.block(0, len(layer.weight)).reshape(-1)
 
 
 def _masked(net, layers, kept):

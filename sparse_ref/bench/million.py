@@ -8,19 +8,15 @@ Each method trains in a process of its own, so that its peak of memory is its ow
 
 import itertools
 import math
-import multiprocessing
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sparse_ref import optim, selection, tiles, train
-from sparse_ref.bench import clock
+from sparse_ref.bench import alone, clock
+from sparse_ref.bench.alone import peak_bytes
 from sparse_ref.methods import GGR, SET, RigL
 from sparse_ref.methods.base import Method
 from sparse_ref.models import mlp
@@ -34,8 +30,6 @@ RATE, MOMENTUM = 3.0, 0.9  # the rate over the inputs of an output unit is the l
 NOISE = 1.0  # standard deviation of the noise over that of the images
 # Small, but large enough to need every kernel that the real one needs.
 REHEARSAL = {"sizes": (600, 600, 10), "connections": 12_000, "steps": 4}
-HEARTBEAT = 20.0  # seconds of silence after which a line says that it still runs
-STATUS = Path("/proc/self/status")
 
 
 def run(
@@ -114,7 +108,7 @@ def _trained(name, task, say):
         method = METHODS[name](task["steps"])
         training = train.start(net, method, optimizer, *train_rng.spawn(2))
         build_seconds = time.perf_counter() - began
-        say(f"{name}: built in {build_seconds:.1f} s, {_peak_bytes() / 1e9:.2f} GB at most")
+        say(f"{name}: built in {build_seconds:.1f} s, {peak_bytes() / 1e9:.2f} GB at most")
         before = net.connections
         batches = _batches(task, data_rng)
         plain: list[float] = []
@@ -133,7 +127,7 @@ def _trained(name, task, say):
         "build_seconds": build_seconds,
         "step_seconds": float(np.median(plain)),
         "rewiring_seconds": rewiring,
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": peak_bytes(),
         "connections_before": before,
         "connections_after": net.connections,
         "moved": sum(len(event.grown) for event in training.history.events),
@@ -161,6 +155,10 @@ def table(result: dict[str, Any]) -> str:
         )
         lines.append("  ".join([first, *others]).rstrip())
     return "\n".join(lines)
+
+
+def _in_own_process(name, task, say):
+    return alone.run("million", name, train_method, (name, task), say)
 
 
 def _block(n_in, n_out):
@@ -217,59 +215,6 @@ def _ggr(steps: int) -> Method:
 
 
 METHODS: dict[str, Callable[[int], Method]] = {"set": _set, "rigl": _rigl, "ggr": _ggr}
-
-
-# ---------------------------------------------------------------- a process of its own
-
-
-def _in_own_process(name, task, say):
-    """`train_method` in a new process; its lines come through, and a sign of life in between."""
-    context = multiprocessing.get_context("spawn")  # a fork would start with our memory
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(theirs, name, task), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        return _listen(name, ours, say)
-    except EOFError:
-        process.join()
-        raise RuntimeError(
-            f"million: the process that trained {name} ended with code {process.exitcode} "
-            "before it had a result (a negative code is the signal that killed it)"
-        ) from None
-    finally:
-        process.terminate()
-        process.join()
-
-
-def _listen(name, connection, say):
-    began = time.perf_counter()
-    while True:
-        if not connection.poll(HEARTBEAT):
-            say(f"{name}: still at it, {time.perf_counter() - began:.0f} s")
-            continue
-        kind, message = connection.recv()
-        if kind == "result":
-            return message
-        say(message)
-
-
-def _child(connection: Connection, name: str, task: dict[str, Any]) -> None:
-    result = train_method(name, task, lambda line: connection.send(("line", line)))
-    connection.send(("result", result))
-
-
-def _peak_bytes() -> int:
-    """Most memory this process ever had resident.
-
-    Linux's ``ru_maxrss`` starts with what the parent had when it made the process, so the kernel's
-    own count of this program is asked first.
-    """
-    if STATUS.exists():
-        (line,) = (n for n in STATUS.read_text().splitlines() if n.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 # ---------------------------------------------------------------- words for the table

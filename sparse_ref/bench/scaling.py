@@ -12,6 +12,7 @@ activations and all that is temporary.
 
 import contextlib
 import itertools
+import math
 import os
 import time
 import tracemalloc
@@ -213,7 +214,7 @@ def _point(n, names, settings, say):
         for name in names:
             yield {"part": "scaling", "what": name, "connections": sum(work.net.connections)} | {
                 "n": n,
-                "positions": sum(a.n_in * a.n_out for a in work.net.weighted),
+                "positions": sum(math.prod(la.weight.shape) for la in work.net.weighted),
                 "threads": threads,
                 "seconds": times[name],
                 "peak_bytes": peaks[name],

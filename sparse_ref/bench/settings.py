@@ -5,7 +5,16 @@ from dataclasses import dataclass, replace
 
 import numba
 
-PARTS = ("kernels", "training", "events", "crossing", "scaling")
+PARTS = (
+    "kernels",
+    "training",
+    "events",
+    "crossing",
+    "scaling",
+    "convolutions",
+    "convnets",
+    "models",
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,17 @@ class Settings:
         Working sets of the machine's gathers; all that `machine` knows if omitted.
     largest : int, optional
         Most connections of the scaling part; as many as `scaling` knows if omitted.
+    convolutions : tuple of (channels, size)
+        3x3 convolutions with as many filters as channels, of square images.
+    convolution_densities, convolution_batch : tuple, int
+    rounds_of_convolutions : int
+        Fewer than of linear layers: dense ones take half a second.
+    convnet_width, convnet_batch : float, int
+        Of the whole networks; 1 is full width.
+    rounds_of_convnets : int
+        Training steps of every contender.
+    small_models : bool
+        Two small networks in the table of models, in place of all.
     """
 
     shapes: tuple[tuple[int, int], ...]
@@ -55,13 +75,27 @@ class Settings:
     rounds_of_epochs: int = 3
     machine_sizes: tuple[int, ...] | None = None
     largest: int | None = None
+    convolutions: tuple[tuple[int, int], ...] = ((64, 32), (128, 16), (256, 8), (512, 4))
+    convolution_densities: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+    convolution_batch: int = 128
+    rounds_of_convolutions: int = 3
+    convnet_width: float = 1.0
+    convnet_batch: int = 128
+    rounds_of_convnets: int = 3
+    small_models: bool = False
 
 
 SHAPES = ((784, 1000), (1000, 1000), (3072, 1000), (4000, 4000))
 DENSITIES = (0.01, 0.02, 0.05, 0.1, 0.2)  # what the geometric means of the table are over
 
 TABLE = Settings(SHAPES, DENSITIES)
-FULL = replace(TABLE, densities=(*DENSITIES, 0.3), batches=(32, 128, 512), seconds=0.02)
+FULL = replace(
+    TABLE,
+    densities=(*DENSITIES, 0.3),
+    batches=(32, 128, 512),
+    seconds=0.02,
+    rounds_of_convolutions=5,
+)
 SMOKE = Settings(
     shapes=((64, 48), (48, 64)),
     densities=(0.1, 0.3),
@@ -77,6 +111,14 @@ SMOKE = Settings(
     rounds_of_epochs=2,
     machine_sizes=(1 << 14, 1 << 18, 1 << 22),
     largest=3000,
+    convolutions=((8, 6), (16, 4)),
+    convolution_densities=(0.1, 0.3),
+    convolution_batch=16,
+    rounds_of_convolutions=2,
+    convnet_width=1 / 16,
+    convnet_batch=4,
+    rounds_of_convnets=2,
+    small_models=True,
 )
 SCALES = {"smoke": SMOKE, "table": TABLE, "full": FULL}
 
@@ -102,7 +144,13 @@ def settings_for(
         return chosen
     if rounds < 2:
         raise ValueError(f"bench: rounds must be at least 2, got {rounds}")
-    return replace(chosen, rounds=rounds, rounds_of_epochs=rounds)
+    return replace(
+        chosen,
+        rounds=rounds,
+        rounds_of_epochs=rounds,
+        rounds_of_convolutions=rounds,
+        rounds_of_convnets=rounds,
+    )
 
 
 def default_threads() -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sparse_ref import allocation, csr, tiles, train
+from sparse_ref import allocation, csr, train
 from sparse_ref.bench import clock
 from sparse_ref.bench import peers as names
 from sparse_ref.bench.peers import Peers
@@ -131,7 +131,7 @@ def _ours(net, images):
     few = slice(0, 2 * BATCH)
     return Trainer(
         epoch=lambda: train.fit(net, (x, y), **how),
-        step=lambda: train.step(net, tiles.pack(x, batch), y[batch], training),
+        step=lambda: train.step(net, net.packed(x, batch), y[batch], training),
         warm_up=lambda: train.fit(net, (x[few], y[few]), **how),
     )
 

@@ -1,5 +1,6 @@
 """A chain of prunings as one job: trainings that need each other's weights run in one process."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from sparse_ref.experiments.config import RunConfig
 from sparse_ref.experiments.runner import Data, beginning
 from sparse_ref.experiments.snapshot import Snapshot, put, taken
 from sparse_ref.history import Epoch
-from sparse_ref.layers import Dense
+from sparse_ref.layers.base import is_sparse
 from sparse_ref.lottery import Level, Treatment, iterative_pruning
 from sparse_ref.lottery.iterative import FASTER_ON_BLAS
 from sparse_ref.network import Network
@@ -51,6 +52,7 @@ class Link(NamedTuple):
     nbytes: int  # weights, patterns, biases, states of optimizer and method
     epochs: tuple[Epoch, ...]
     snapshot: Snapshot | None = None  # of the trained network, if the job keeps it
+    positions: tuple[int, ...] = ()  # of each layer with a weight
 
     @property
     def weights(self) -> tuple[csr_array | np.ndarray, ...]:
@@ -101,6 +103,7 @@ def run_chain(
         rng=rng,
         blas_above=chain.blas_above,
         validation=data.validation,
+        augment=data.augment,
     )
     del net  # or the dense network would live as long as the chain
     for level in levels:
@@ -132,8 +135,9 @@ def _link(level: Level, test: Any, kept: bool) -> Link:
         number=level.number,
         test=evaluate(net, test),
         connections=net.connections,
-        dense=tuple(k for k, layer in enumerate(net.weighted) if isinstance(layer, Dense)),
+        dense=tuple(k for k, layer in enumerate(net.weighted) if not is_sparse(layer)),
         nbytes=net.nbytes + history.optimizer_bytes + history.method_bytes,
         epochs=tuple(history.epochs),
         snapshot=taken(net) if kept else None,
+        positions=tuple(math.prod(layer.weight.shape) for layer in net.weighted),
     )

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sparse_ref.experiments.recipe import SCALES
+from sparse_ref.experiments.recipe import SCALES, Augmentation
 from sparse_ref.experiments.report import report_text
 from sparse_ref.experiments.reproduce import RECIPES, Loader, Screen, order, reproduce
 from sparse_ref.experiments.sweep import cores
@@ -20,6 +20,7 @@ def make(
     loaders: Mapping[str, Loader],
     told: Callable[[], AbstractContextManager],
     training: Callable[[], AbstractContextManager],
+    augmentation: Augmentation,
 ) -> Callable[..., None]:
     """The command.
 
@@ -31,6 +32,8 @@ def make(
         Context in which what a user can mend is told in a line.
     training : callable
         Context in which networks are trained.
+    augmentation : callable
+        `data_loaders.augmentation`.
     """
 
     def command(
@@ -49,7 +52,7 @@ def make(
             asked = order(recipe, figure, scale, seeds, cores() if workers is None else workers)
             folder = out or _default_folder(asked)
             with _progress() as screen:
-                report = reproduce(asked, loaders, folder, screen)
+                report = reproduce(asked, loaders, folder, screen, augmentation)
             typer.echo(report_text(RECIPES[asked.recipe][asked.figure], report))
             records = "results.csv, metrics.jsonl, report.json and report.txt"
             typer.echo(f"\nPictures, {records} are in {folder}")

@@ -12,16 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sparse_ref import methods, optim, schedules
-from sparse_ref.allocation import DISTRIBUTIONS
-from sparse_ref.initialise import FANS, SCHEMES
-from sparse_ref.losses import LOSSES
-from sparse_ref.models import DRAWS, DROPOUTS, LOGITS_ACTIVATIONS, mlp
-from sparse_ref.network import Network
-from sparse_ref.topology.patterns import Topology
+from sparse_ref.experiments.model_config import ModelConfig, Part
 
 LONG = 10**9  # steps of the training for which a method is built only to see whether it can be
 
@@ -30,92 +24,19 @@ class ConfigError(ValueError):
     """A configuration that cannot be used."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataConfig(_Part):
+class DataConfig(Part):
     """What to train on."""
 
     name: str = "fashion-mnist-sample"
     validation: float = Field(default=0.1, ge=0, lt=1)  # fraction of the training part held out
 
 
-class ModelConfig(_Part):
-    """The network: `sparse_ref.models.mlp`."""
-
-    sizes: list[Annotated[int, Field(ge=1)]] = Field(default=[784, 300, 100, 10], min_length=2)
-    density: Annotated[float, Field(gt=0, le=1)] | None = 0.1  # None or "dense": dense layers
-    # By name, or the counts themselves, one for each sparse layer: they settle the density.
-    distribution: str | list[Annotated[int, Field(ge=0)]] = "erk"
-    activation: Literal["relu", "srelu", "all_relu"] = "relu"
-    logits_activation: Literal[tuple(LOGITS_ACTIVATIONS)] = "none"  # type: ignore[valid-type]
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    dropout_rule: Literal[DROPOUTS] = "inverted"  # type: ignore[valid-type]
-    dense: list[int] = []  # layers to keep dense, from 0; -1 is the output layer
-    draw: Literal[DRAWS] = "exact"  # type: ignore[valid-type]
-    initialisation: Literal[tuple(SCHEMES)] = "kaiming_uniform"  # type: ignore[valid-type]
-    fan: Literal[FANS] = "shape"  # type: ignore[valid-type]
-    loss: Literal[tuple(LOSSES)] = "softmax_cross_entropy"  # type: ignore[valid-type]
-    dtype: Literal["float32", "float64"] = "float32"
-
-    @field_validator("density", mode="before")
-    @classmethod
-    def _dense_by_name(cls, density):
-        return None if density == "dense" else density
-
-    @field_validator("distribution")
-    @classmethod
-    def _distribution_exists(cls, distribution):
-        if isinstance(distribution, str) and distribution not in DISTRIBUTIONS:
-            raise ValueError(f"must be one of {sorted(DISTRIBUTIONS)}, or counts")
-        return distribution
-
-    @model_validator(mode="after")
-    def _counts_fit(self):
-        layers = len(self.sizes) - 1
-        n = layers - len({layer % layers for layer in self.dense})
-        if isinstance(self.distribution, str):
-            return self
-        if self.density is None:
-            raise ValueError("distribution must be a name in a dense network, got counts")
-        if len(self.distribution) != n:
-            raise ValueError(
-                f"distribution must hold a count for each of {n} sparse layers, "
-                f"got {len(self.distribution)}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _dense_layers_exist(self):
-        n = len(self.sizes) - 1
-        for layer in self.dense:
-            if not -n <= layer < n:
-                raise ValueError(f"dense must name layers in [{-n}, {n}), got {layer}")
-        return self
-
-    def build(self, rng: np.random.Generator, structure: Topology | None = None) -> Network:
-        """The network with its starting weights.
-
-        Parameters
-        ----------
-        rng : Generator
-        structure : sequence of (n_out, n_in) csr_array, optional
-            The sparse layers' connections, whatever density, distribution and draw say.
-        """
-        settings = self.model_dump()
-        if structure is not None:
-            settled = ("density", "distribution", "draw")
-            settings = {name: value for name, value in settings.items() if name not in settled}
-        return mlp(rng=rng, structure=structure, **settings)
-
-
-class MethodConfig(_Part):
+class MethodConfig(Part):
     """A method and its hyper-parameters."""
 
     name: str = "rigl"
     convention: str = "paper"  # a bundle of options, see `sparse_ref.methods.conventions`
-    options: dict[str, Any] = {}  # overrule the convention
+    options: dict[str, Any] = Field(default_factory=dict)  # overrule the convention
     # Fraction of the training after which nothing rewires; None: as the method and convention say.
     # Says nothing to a method without a `stop`.
     until: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -150,7 +71,7 @@ class MethodConfig(_Part):
         return methods.ALL[self.name](**(given | self.options))
 
 
-class OptimizerConfig(_Part):
+class OptimizerConfig(Part):
     """The optimizer and its learning-rate schedule."""
 
     name: Literal["sgd", "adam"] = "sgd"
@@ -162,7 +83,9 @@ class OptimizerConfig(_Part):
     bias_factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)  # sgd only
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup_epochs: int = Field(default=0, ge=0)
-    step_epochs: list[int] = []  # schedule "step": where the rate is multiplied by step_factor
+    step_epochs: list[int] = Field(
+        default_factory=list
+    )  # schedule "step": where the rate is multiplied by step_factor
     step_factor: float = Field(default=0.1, gt=0, le=1)
 
     @field_validator("step_epochs")
@@ -194,7 +117,7 @@ class OptimizerConfig(_Part):
         return rate
 
 
-class RunConfig(_Part):
+class RunConfig(Part):
     """One training."""
 
     data: DataConfig = DataConfig()

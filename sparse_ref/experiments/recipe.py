@@ -14,10 +14,19 @@ import numpy as np
 from sparse_ref.experiments.config import ConfigError
 from sparse_ref.experiments.runner import Data
 from sparse_ref.experiments.sweep import Job, Outcome
+from sparse_ref.train import Augment
 
 SCALES = ("smoke", "laptop", "paper")  # seconds; under half an hour on two cores; as published
 
 Part = tuple[np.ndarray, np.ndarray]  # (x, y): examples (n, ...) and labels (n,)
+
+
+Augmentation = Callable[..., Augment]  # (name, image, fill) -> what changes a batch
+
+
+def no_augmentation(name: str, image: Any = None, fill: Any = 0.0) -> Augment:
+    """Stands where nobody has given the loaders' augmentations."""
+    raise ConfigError(f"recipe: augmentation {name!r} needs the data loaders")
 
 
 class Claim(NamedTuple):
@@ -98,6 +107,8 @@ class Context:
         Told what is under way.
     workers : int
         Processes that may be used; 0: only this one.
+    augmentation : callable
+        ``(name, image, fill) -> augment`` as of `data_loaders.augmentation`, for `Data.augment`.
     """
 
     scale: str
@@ -106,6 +117,7 @@ class Context:
     seeds: int | None = None
     say: Callable[[str], None] = lambda text: None
     workers: int = 0
+    augmentation: Augmentation = no_augmentation
 
     def seed_numbers(self, usual: int, first: int = 1) -> range:
         """The seeds of a cell: as many as the user asked for, else `usual`."""

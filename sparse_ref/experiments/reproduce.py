@@ -15,7 +15,17 @@ from sparse_ref.experiments import (
     van_gelder_2020,
 )
 from sparse_ref.experiments.config import ConfigError
-from sparse_ref.experiments.recipe import Context, Figure, Images, Part, Report, check_scale
+from sparse_ref.experiments.model_config import MLP
+from sparse_ref.experiments.recipe import (
+    Augmentation,
+    Context,
+    Figure,
+    Images,
+    Part,
+    Report,
+    check_scale,
+    no_augmentation,
+)
 from sparse_ref.experiments.report import report_text
 from sparse_ref.experiments.runner import warm_up
 from sparse_ref.experiments.sweep import Job, Outcome, sweep
@@ -99,7 +109,11 @@ def order(
 
 
 def reproduce(
-    order: Order, loaders: Mapping[str, Loader], folder: Path, screen: Screen | None = None
+    order: Order,
+    loaders: Mapping[str, Loader],
+    folder: Path,
+    screen: Screen | None = None,
+    augmentation: Augmentation = no_augmentation,
 ) -> Report:
     """Carry out an order, leaving everything in `folder`.
 
@@ -111,6 +125,8 @@ def reproduce(
     folder : Path
         New or empty.
     screen : Screen, optional
+    augmentation : callable, optional
+        `data_loaders.augmentation`, for the recipes that ask for it.
 
     Returns
     -------
@@ -120,7 +136,8 @@ def reproduce(
     figure = RECIPES[order.recipe][order.figure]
     work = _Work(order, loaders, output.new_folder(folder, _config(order)), screen or Screen())
     say = work.screen.say
-    context = Context(order.scale, work.images, work.train, order.seeds, say, order.workers)
+    how = order.seeds, say, order.workers, augmentation
+    context = Context(order.scale, work.images, work.train, *how)
     report = figure.run(context)
     report = replace(report, notes=[*report.notes, *work.notes])
     if order.scale == "smoke":
@@ -174,15 +191,19 @@ class _Work:
     def _compile(self, jobs, data):
         """Once, here, rather than in every worker at the same time."""
         kinds = {_compiled(job): job for job in jobs}
-        for (batch_size, dtype, activation), job in kinds.items():
-            n = len(data[job.data].train[1])
-            warm_up(batch_size, dtype, n, self.screen.say, activation)
+        for job in kinds.values():
+            config, n = job.config, len(data[job.data].train[1])
+            model = config.model
+            how = model.dtype, n, self.screen.say, model.activation, model
+            warm_up(config.batch_size, *how)
         self.screen.say(f"{len(jobs)} trainings")
 
 
 def _compiled(job):
     """What decides which kernels a job needs."""
-    return job.config.batch_size, job.config.model.dtype, job.config.model.activation
+    model = job.config.model
+    named = (model.title, model.density is None) if model.name != MLP else ()
+    return job.config.batch_size, model.dtype, model.activation, *named
 
 
 def headline(job: Job) -> str:

@@ -1,23 +1,25 @@
 """One configured training, from seed to test accuracy."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sparse_ref.experiments.config import RunConfig
+from sparse_ref.experiments.model_config import MLP, ModelConfig
 from sparse_ref.experiments.snapshot import Snapshot, put
 from sparse_ref.experiments.watch import Look, watched
 from sparse_ref.history import History
-from sparse_ref.layers import Linear
-from sparse_ref.methods import RigL
+from sparse_ref.methods import RigL, Static
 from sparse_ref.models import mlp
 from sparse_ref.network import Network
 from sparse_ref.optim import sgd
 from sparse_ref.topology import out_degrees
-from sparse_ref.train import Callback, Evaluation, evaluate, fit
+from sparse_ref.train import Augment, Callback, Evaluation, evaluate, fit
 
 DENSE = "dense"  # what a network without sparse layers is called in tables and files
 
@@ -28,6 +30,7 @@ class Data(NamedTuple):
     train: Any
     validation: Any
     test: Any
+    augment: Augment | None = None  # what `sparse_ref.fit` does to training batches
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,14 @@ def run(
         rng=fit_rng,
         validation=data.validation,
         callbacks=callbacks,
+        augment=data.augment,
     )
     return Result(
         config=config,
         history=history,
         test=evaluate(net, data.test),
         connections=(before, net.connections),
-        positions=tuple(layer.n_in * layer.n_out for layer in net.weighted),
+        positions=tuple(math.prod(layer.weight.shape) for layer in net.weighted),
         input_degrees=(degrees, input_degrees(net)),
         nbytes=net.nbytes + history.optimizer_bytes + history.method_bytes,
     )
@@ -128,11 +132,14 @@ def beginning(
 
 
 def input_degrees(net: Network) -> np.ndarray:
-    """``(n_in,)`` connections that leave each input unit."""
-    first = net.weighted[0]
-    if isinstance(first, Linear):
-        return out_degrees(first.weight)
-    return np.full(first.n_in, first.n_out)
+    """``(n_in,)`` connections that leave each input unit of the first layer with a weight.
+
+    Of a convolution ``(C_in / groups * kh * kw,)``: those of each place of its window.
+    """
+    weight = net.weighted[0].weight
+    if isinstance(weight, csr_array):
+        return out_degrees(weight)
+    return np.full(weight.shape[1], weight.shape[0])
 
 
 def warm_up(
@@ -141,11 +148,13 @@ def warm_up(
     examples: int | None = None,
     say: Callable[[str], None] = lambda text: None,
     activation: str = "relu",
+    model: ModelConfig | None = None,
 ) -> None:
     """Compile, or load from the cache, every kernel a run will call.
 
     So that the seconds a run reports are seconds of training. A tiny network sees what the run
-    will: whole batches, the last one of an epoch, and evaluations of any size.
+    will: whole batches, the last one of an epoch, and evaluations of any size; a model that is
+    known by its name is trained itself for a step or two.
 
     Parameters
     ----------
@@ -157,7 +166,13 @@ def warm_up(
         Told which part is under way.
     activation : str
         Of the run.
+    model : ModelConfig, optional
+        Of the run.
     """
+    if model is not None and model.name != MLP:
+        say(f"compiling kernels of {model.name} (first run only)")
+        _warm_up_named(model, batch_size, examples)
+        return
     rng, rest = np.random.default_rng(17), (examples or batch_size) % batch_size
     make = partial(mlp, rng=rng, dtype=dtype, activation=activation)
     method, optimizer = RigL(every=1, stop=2), sgd(0.1, momentum=0.9, weight_decay=0.1)
@@ -170,3 +185,14 @@ def warm_up(
     say(f"compiling kernels, part {len(jobs) + 1} of {len(jobs) + 1} (first run only)")
     for n in (1, 20, 40):  # one for each width of a tile
         make([6, 5, 3], density=0.5).predict(rng.random((n, 6)))
+
+
+def _warm_up_named(model, batch_size, examples):
+    """A step with a whole batch, one with the last of an epoch, and an evaluation."""
+    rng, rest = np.random.default_rng(17), (examples or batch_size) % batch_size
+    net = model.build(rng)
+    n, method = batch_size + rest, RigL(every=1, stop=2) if net.sparse_layers else Static()
+    data = rng.random((n, net.n_in)), rng.integers(0, net.n_out, n)
+    optimizer = sgd(0.001, momentum=0.9, weight_decay=0.1)
+    fit(net, data, method=method, optimizer=optimizer, epochs=1, batch_size=batch_size, rng=rng)
+    net.predict(data[0])

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import csr
+from sparse_ref.layers.base import state_of
 from sparse_ref.network import Network
 
 
@@ -17,7 +18,8 @@ class Snapshot(NamedTuple):
     weights : tuple of (n_out, n_in) csr_array
         Of the sparse layers.
     others : tuple of arrays, optional
-        Every other parameter, in the order of ``net.parameters()``. Without them only the patterns
+        Every other parameter, in the order of ``net.parameters()``, then the layers' running
+        statistics. Without them only the patterns
         count: a training that starts from here draws all values anew.
     """
 
@@ -37,7 +39,7 @@ class Snapshot(NamedTuple):
 
 def taken(net: Network) -> Snapshot:
     """A copy of what `net` is now."""
-    others = [p.value.copy() for p in net.parameters() if not p.slots]
+    others = [value.copy() for value in _loose(net)]
     return Snapshot(tuple(csr.freeze(_copied(la.weight)) for la in net.sparse_layers), (*others,))
 
 
@@ -54,8 +56,7 @@ def put(net: Network, snapshot: Snapshot) -> None:
     _check_fit(net, snapshot)
     for layer, weight in zip(net.sparse_layers, snapshot.weights, strict=True):
         layer.weight.data[:] = weight.data
-    loose = [p.value for p in net.parameters() if not p.slots]
-    for value, kept in zip(loose, snapshot.others, strict=True):
+    for value, kept in zip(_loose(net), snapshot.others, strict=True):
         value[:] = kept
 
 
@@ -63,10 +64,16 @@ def _check_fit(net, snapshot):
     weights = [layer.weight for layer in net.sparse_layers]
     if len(weights) != len(snapshot.weights) or not all(map(_alike, weights, snapshot.weights)):
         raise ValueError("put: the network must have the snapshot's connections, got others")
-    shapes = [p.value.shape for p in net.parameters() if not p.slots]
+    shapes = [value.shape for value in _loose(net)]
     kept = [value.shape for value in snapshot.others]
     if shapes != kept:
         raise ValueError(f"put: parameters must have the shapes {kept}, got {shapes}")
+
+
+def _loose(net):
+    """What there is beside the connections: the arrays themselves."""
+    states = [array for layer in net.layers for array in state_of(layer).values()]
+    return [p.value for p in net.parameters() if not p.slots] + states
 
 
 def _alike(one, other):

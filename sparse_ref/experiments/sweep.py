@@ -13,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -197,13 +196,12 @@ def _chained(job, data):
     if not levels:
         return outcome
     every = (epoch for level in levels for epoch in level.epochs)
-    sizes = job.config.model.sizes
     return replace(
         outcome,
         test=NOT_EVALUATED if failure else levels[-1].test,
         epochs=tuple(epoch._replace(epoch=k) for k, epoch in enumerate(every, start=1)),
         connections=(levels[0].connections, levels[-1].connections),
-        positions=tuple(before * after for before, after in pairwise(sizes)),
+        positions=levels[0].positions,
         nbytes=levels[-1].nbytes,
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ref.layers.geometry import pair, paddings
+from sparse_ref.layers.geometry import paddings, pair
 
 
 def check_image(who: str, image: Any) -> tuple[int, int, int]:

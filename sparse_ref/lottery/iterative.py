@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from sparse_ref.history import History
-from sparse_ref.layers import Dense
+from sparse_ref.layers.base import is_sparse
 from sparse_ref.lottery.origin import Origin
 from sparse_ref.lottery.treatments import Treatment, as_treatment
 from sparse_ref.methods import Method, Static
@@ -41,7 +41,7 @@ from sparse_ref.network import Network
 from sparse_ref.optim import Optimizer
 from sparse_ref.pruning import Pruner, ZhouCriterion
 from sparse_ref.pruning.weights import check_generator, is_whole
-from sparse_ref.train import Callback, fit
+from sparse_ref.train import Augment, Callback, fit
 
 NONE = np.empty(0, np.int64)
 FASTER_ON_BLAS = 0.9  # density; measured, see `iterative_pruning`
@@ -86,6 +86,7 @@ def iterative_pruning(
     blas_above: float | None = None,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     callbacks: Sequence[Callback] = (),
+    augment: Augment | None = None,
 ) -> Iterator[Level]:
     """Train `net`; then prune, treat and train what is left, `levels` times.
 
@@ -94,7 +95,7 @@ def iterative_pruning(
     net : Network
         Best of dense layers (``density=None``). Trained in place as level 0; later levels are
         networks of their own.
-    data, optimizer, epochs, batch_size, validation, callbacks
+    data, optimizer, epochs, batch_size, validation, callbacks, augment
         As for `sparse_ref.fit`, of every level; the optimizer starts anew at each.
     levels : int
         Prunings; one level more is trained.
@@ -142,6 +143,7 @@ def iterative_pruning(
         method=Static() if method is None else method,
         validation=validation,
         callbacks=callbacks,
+        augment=augment,
     )
     treatment = as_treatment(treatment)
     return _levels(net, train, levels, pruner, treatment, rewind_step, rng, blas_above)
@@ -215,7 +217,7 @@ def _pruned(net, drops):
 def _spared(layer, drop):
     """None for a dense layer that loses nothing; slots, perhaps none, for any other."""
     nothing = drop is None or not len(drop)
-    if isinstance(layer, Dense):
+    if not is_sparse(layer):
         return None if nothing else drop
     return NONE if nothing else drop
 

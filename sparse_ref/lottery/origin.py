@@ -12,7 +12,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import csr
-from sparse_ref.initialise import initial_bias, initial_weights
+from sparse_ref.initialise import initial_bias, initial_weights, kernel_of
+from sparse_ref.layers.base import is_weighted, state_of
 from sparse_ref.lottery import treatments
 from sparse_ref.lottery.treatments import Treatment
 from sparse_ref.network import Network
@@ -107,7 +108,8 @@ class Origin:
             return rng.permutation(self.weights[k])
         if treatment.source == "resample":
             return treatments.resample(self._every[k], len(self.weights[k]), rng)
-        return initial_weights(_as_csr(layer.weight), rng, treatment.initialisation, treatment.fan)
+        scheme, kernel = treatment.initialisation, kernel_of(layer)
+        return initial_weights(_as_csr(layer.weight), rng, scheme, treatment.fan, kernel)
 
     def _bias(self, k, layer, rng):
         first, treatment = self._biases[k], self.treatment
@@ -116,8 +118,10 @@ class Origin:
         if treatment.kind == "sigma_sign":
             return treatments.sigma_sign(first, self._bias_sigmas[k])
         if treatment.kind == "reinitialise" and treatment.source == "fresh":
-            shape = layer.n_out, layer.n_in
-            return initial_bias(shape, rng, treatment.initialisation, first.dtype)
+            shape = layer.weight.shape
+            return initial_bias(
+                shape, rng, treatment.initialisation, first.dtype, kernel=kernel_of(layer)
+            )
         return first
 
     def _all_sigmas(self, what, arrays):
@@ -134,10 +138,10 @@ def _values(layer):
 
 
 def _rest(net):
-    """Parameters of layers without a weight."""
-    weighted = set(map(id, net.weighted))
-    others = (layer for layer in net.layers if id(layer) not in weighted)
-    return [value for layer in others for value in layer.parameters().values()]
+    """Parameters of layers without a weight, and running statistics."""
+    others = [layer for layer in net.layers if not is_weighted(layer)]
+    arrays = [layer.parameters() for layer in others] + [state_of(la) for la in net.layers]
+    return [value for named in arrays for value in named.values()]
 
 
 def _as_csr(weight):

@@ -42,6 +42,7 @@ Departures
 from sparse_ref.experiments.liu_2020 import (
     figure_1,
     figure_2,
+    figure_2b,
     figure_3,
     figure_4,
     figure_5,
@@ -58,6 +59,11 @@ FIGURES = {
         "Test accuracy over density, with and without evolution",
         f"{PAPER}, figure 2 (a)",
         figure_2.run,
+    ),
+    "fig2b": Figure(
+        "Test accuracy over density on CIFAR-10, with and without evolution",
+        f"{PAPER}, figure 2 (b)",
+        figure_2b.run,
     ),
     "fig3": Figure(
         "Distances of descendants, and of networks of many densities",

@@ -7,6 +7,7 @@ import numpy as np
 from sparse_ref import plots_topology
 from sparse_ref.experiments.evidence import PLAIN, Sample, between, ordered, percent
 from sparse_ref.experiments.liu_2020 import published
+from sparse_ref.experiments.liu_2020.images import parts
 from sparse_ref.experiments.liu_2020.networks import (
     EVOLVES,
     accuracy,
@@ -14,7 +15,6 @@ from sparse_ref.experiments.liu_2020.networks import (
     config,
     distances,
     family,
-    parts,
 )
 from sparse_ref.experiments.recipe import Claim, Context, Report, Table
 from sparse_ref.experiments.sweep import Job

@@ -5,6 +5,7 @@ from itertools import count, product
 
 from sparse_ref import plots_topology
 from sparse_ref.experiments.evidence import PLAIN, Sample, ordered
+from sparse_ref.experiments.liu_2020.images import parts
 from sparse_ref.experiments.liu_2020.networks import (
     EVOLVES,
     begun,
@@ -12,7 +13,6 @@ from sparse_ref.experiments.liu_2020.networks import (
     distances,
     family,
     pairs,
-    parts,
 )
 from sparse_ref.experiments.recipe import Context, Report, Table
 from sparse_ref.experiments.sweep import Job, Outcome

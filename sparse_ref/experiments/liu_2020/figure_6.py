@@ -1,4 +1,4 @@
-"""Figure 6: networks of different seeds, and one network and its own past (section 4.3)."""
+"""Figure 6, on CIFAR-10: networks of different seeds, and a network's own past (section 4.3)."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy as np
 from sparse_ref import plots_topology
 from sparse_ref.experiments.evidence import PLAIN, Sample, between, ordered, percent
 from sparse_ref.experiments.liu_2020 import published
+from sparse_ref.experiments.liu_2020.images import Prepared, cifar10
 from sparse_ref.experiments.liu_2020.networks import (
     EVOLVES,
     begun,
     config,
     distances,
     family,
-    parts,
 )
 from sparse_ref.experiments.recipe import Context, Report, Table
 from sparse_ref.experiments.sweep import Job
@@ -35,28 +35,28 @@ class Settings:
 
 SETTINGS = {
     "smoke": Settings(500, hidden=40, networks=3, epochs=4, every=2),
-    "laptop": Settings(20_000, epochs=450, every=50),
-    "paper": Settings(60_000),
+    "laptop": Settings(50_000, networks=4, epochs=125, every=25),
+    "paper": Settings(50_000),
 }
 
 
 def run(context: Context) -> Report:
     """Train networks of different seeds with SET; compare them, and each with its own past."""
     settings = SETTINGS[context.scale]
-    images = context.images("fashion-mnist")
-    jobs = _jobs(settings, images.name, context)
-    outcomes = context.train(jobs, {"data": parts(images, settings.images)})
+    images = cifar10(context, settings.images)
+    jobs = _jobs(settings, images, context)
+    outcomes = context.train(jobs, {"data": images.data})
     ended = [outcome for outcome in outcomes if not outcome.failure]
     before = distances([begun(outcome) for outcome in ended], context)
     after = distances([outcome.snapshots[settings.epochs] for outcome in ended], context)
     own = [distances([begun(o), *o.snapshots.values()], context) for o in ended]
-    return _report(before, after, own, ended, settings, images.name)
+    return _report(before, after, own, ended, settings, images)
 
 
-def _jobs(settings: Settings, data: str, context: Context) -> list[Job]:
+def _jobs(settings: Settings, images: Prepared, context: Context) -> list[Job]:
     keep = tuple(range(settings.every, settings.epochs + 1, settings.every))
     configs = [
-        config(EVOLVES, [settings.hidden] * 2, DENSITY, settings.epochs, seed, data)
+        config(EVOLVES, [settings.hidden] * 2, DENSITY, settings.epochs, seed, *images.origin)
         for seed in context.seed_numbers(settings.networks)
     ]
     return [
@@ -64,7 +64,7 @@ def _jobs(settings: Settings, data: str, context: Context) -> list[Job]:
     ]
 
 
-def _report(before, after, own, ended, settings, data):
+def _report(before, after, own, ended, settings, images):
     epochs = list(range(0, settings.epochs + 1, settings.every))
     upper = np.triu_indices(len(before), 1)
     apart = [
@@ -86,7 +86,7 @@ def _report(before, after, own, ended, settings, data):
         tables=_tables(apart, to_start, accuracy),
         claims=_claims(apart, to_start),
         pictures=pictures,
-        notes=_notes(settings, data),
+        notes=_notes(settings, images),
         numbers={
             "before": before.tolist(),
             "after": after.tolist(),
@@ -116,16 +116,17 @@ def _claims(apart, to_start):
     ]
 
 
-def _notes(settings, data):
+def _notes(settings, images):
     notes = [
-        f"784-{settings.hidden}-{settings.hidden}-10 on {data}; the paper's is "
-        "3072-1000-1000-10 on CIFAR-10",
+        f"{images.network([settings.hidden] * 2)}; the paper's is 3072-1000-1000-10 on CIFAR-10",
+        *images.notes,
         f"very big: from {FAR[0]:g}; spread of (a) and (b) over pairs, of (c) over networks",
     ]
     paper = SETTINGS["paper"]
     if settings != paper:
         notes.append(
-            f"reduced: {settings.images:,} training images ({paper.images:,} at scale paper), "
-            f"{settings.epochs} epochs ({paper.epochs})"
+            f"reduced: {images.n_train:,} training images ({paper.images:,} at scale paper), "
+            f"{settings.epochs} epochs ({paper.epochs}), {settings.networks} networks unless asked "
+            f"otherwise ({paper.networks})"
         )
     return notes

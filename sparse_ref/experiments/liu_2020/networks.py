@@ -8,15 +8,13 @@ import numpy as np
 
 from sparse_ref import topology
 from sparse_ref.experiments.config import RunConfig, parse
-from sparse_ref.experiments.recipe import Context, Images, drawn, parted
-from sparse_ref.experiments.runner import Data, beginning
+from sparse_ref.experiments.liu_2020.images import HELD_OUT
+from sparse_ref.experiments.recipe import Context
+from sparse_ref.experiments.runner import beginning
 from sparse_ref.experiments.snapshot import Snapshot
 from sparse_ref.experiments.sweep import Outcome
 
 SET, FIX, DENSE = "SET-MLP", "Fix-MLP", "dense"
-DATA_SEED = 2020  # of the choice of images and of those held out; the same for every training
-HELD_OUT = 0.2
-LEAST_STD = 1e-4  # keeps a pixel that never changes at 0, as in SET's programs
 CHANGED = 0.01  # of the connections, from one generation to the next
 EVOLVES = {
     "name": "set",
@@ -27,23 +25,6 @@ EVOLVES = {
 FIXED = {"name": "static", "until": 1.0}
 
 
-def parts(images: Images, n: int) -> Data:
-    """`n` training images, a fifth of them held out, and all test images, standardised.
-
-    Every pixel has mean 0 and standard deviation about 1 over the images that are trained on.
-    """
-    choice, split = np.random.default_rng(DATA_SEED).spawn(2)
-    train, validation = parted(drawn(images.train, n, choice), HELD_OUT, split)
-    flat = train[0].reshape(len(train[0]), -1)
-    mean, scale = flat.mean(axis=0), flat.std(axis=0) + LEAST_STD
-
-    def standardised(part):
-        x, y = part
-        return (x.reshape(len(x), -1) - mean) / scale, y
-
-    return Data(*map(standardised, (train, validation, images.test)))
-
-
 def config(
     method: dict[str, Any],
     hidden: Sequence[int],
@@ -51,13 +32,14 @@ def config(
     epochs: int,
     seed: int,
     data: str,
+    n_in: int = 784,
 ) -> RunConfig:
     """A training as section 4.1 has it; `density` is of the hidden layers, outputs are dense."""
     return parse(
         {
             "data": {"name": data, "validation": HELD_OUT},
             "model": {
-                "sizes": [784, *hidden, 10],
+                "sizes": [n_in, *hidden, 10],
                 "density": density,
                 "distribution": "er",
                 "dense": [-1],

@@ -14,12 +14,15 @@ from sparse_ref.experiments.masks_2020.networks import (
     L1_US,
     L2_S,
     LAPTOP,
+    LAYERS,
+    LOOKED_AT,
     METHODS,
     PAPER,
     REWIND,
     SMOKE,
     Settings,
     asked,
+    config,
     notes,
     trained,
 )
@@ -32,17 +35,17 @@ ENSEMBLES = {ALL: METHODS, THREE: (HYBRID, FC_ONLY, L1_US)}
 EVOLVING = (L1_S, HYBRID, L1_US)  # methods of figures 6 and 7
 
 
-def run(context: Context) -> Report:
+def run(context: Context, augmented: bool = False) -> Report:
     """Train the chains, then look at them in every way the paper does."""
     settings = asked(SETTINGS, context)
-    runs, data, name = trained(context, settings, METHODS, (REWIND,))
+    chains = trained(context, settings, METHODS, (REWIND,), augmented)
     context.say("masks, ensembles and stability of the trained networks")
-    found = measured(runs, data, settings)
+    found = measured(chains.runs, chains.data, settings)
     return Report(
-        tables=[_table_1(settings.model), _table_2(found), _stability(found, settings.model)],
-        claims=judged.of_rewinding(found, settings),
-        pictures=_pictures(runs, found, settings),
-        notes=[*notes(settings, name), *_own_notes()],
+        tables=[_table_1(), _table_2(found), _stability(found)],
+        claims=judged.of_rewinding(found),
+        pictures=_pictures(chains.runs, found),
+        notes=[*notes(settings, chains.name, augmented), *_own_notes()],
         numbers=_numbers(found),
     )
 
@@ -58,7 +61,8 @@ def measured(runs: Any, data: Any, settings: Settings) -> dict[str, Any]:
         },
         "pruned": {m: measures.pruned_fractions(measures.longest(c)) for m, c in chains.items()},
         "effective": {
-            m: [measures.pruned_fractions(one, "output") for one in c] for m, c in chains.items()
+            m: [measures.pruned_fractions(one, effective=True) for one in c]
+            for m, c in chains.items()
         },
         "from L2 S": {
             m: measures.distances(chains[L2_S], c, settings.levels)
@@ -88,15 +92,15 @@ def _magnitudes(outcomes):
     return np.array(found)
 
 
-def _table_1(model):
-    weights, biases = sum(model.positions), sum(model.sizes[1:])
+def _table_1():
+    net = config(PAPER, 0, PAPER.data).model.build(np.random.default_rng(0))
+    n = sum(layer.weight.size + layer.bias.size for layer in net.weighted)
     rows = []
     for fraction, stated in zip(published.FRACTIONS, published.TABLE_1, strict=True):
-        left = [(1 - fraction) * n / 1000 for n in (published.LENET_PARAMETERS, weights + biases)]
-        lenet, own = (f"{n:.1f}" if n < 1 else f"{n:.0f}" for n in left)
-        rows.append((f"{fraction:g}", stated, lenet, own))
-    headings = "fraction pruned", "published", "LeNet,\ncounted", "-".join(map(str, model.sizes))
-    return Table("Table 1: thousands of parameters left", headings, tuple(rows))
+        left = (1 - fraction) * n / 1000
+        rows.append((f"{fraction:g}", stated, f"{left:.1f}" if left < 1 else f"{left:.0f}"))
+    headings = "fraction pruned", "published", "counted"
+    return Table("Table 1: thousands of parameters left of LeNet", headings, tuple(rows))
 
 
 def _table_2(found):
@@ -112,7 +116,7 @@ def _table_2(found):
     return Table("Table 2: test accuracy %, beside it the paper's", headings, tuple(rows))
 
 
-def _stability(found, model):
+def _stability(found):
     rows = []
     for method, values in found["stability"].items():
         columns = (Sample("", tuple(column), judged.THOUSANDTHS) for column in values.T.tolist())
@@ -122,11 +126,10 @@ def _stability(found, model):
         "Figure 8: mean |change| of weights that live on, in thousandths; accuracy %, mean over "
         "iterations"
     )
-    return Table(title, ("method", *model.layers, "accuracy"), tuple(rows))
+    return Table(title, ("method", *LAYERS, "accuracy"), tuple(rows))
 
 
-def _pictures(runs, found, settings):
-    model = settings.model
+def _pictures(runs, found):
     labels = {method: (method, REWIND) for method in METHODS}
     curves = {
         (method, REWIND): (found["pruned"][method], found["accuracy"][method]) for method in METHODS
@@ -135,14 +138,14 @@ def _pictures(runs, found, settings):
     return {
         "figure_1.png": pictures.accuracies(curves),
         "figure_3.png": pictures.distances(
-            _by_layer(found["from L2 S"], model), labels, "Jaccard distance from L2 S"
+            _by_layer(found["from L2 S"]), labels, "Jaccard distance from L2 S"
         ),
         "figure_4.png": pictures.distances(
-            _by_layer(from_l1, model), labels, "Jaccard distance from L1 US"
+            _by_layer(from_l1), labels, "Jaccard distance from L1 US"
         ),
-        "figure_6.png": _evolutions(runs, model.looked_at),
-        "figure_7.png": _evolutions(runs, len(model.layers) - 1),
-        "figure_8.png": pictures.stabilities(found["stability"], model.layers),
+        "figure_6.png": _evolutions(runs, LOOKED_AT),
+        "figure_7.png": _evolutions(runs, len(LAYERS) - 1),
+        "figure_8.png": pictures.stabilities(found["stability"], LAYERS),
         "figure_12.png": _dots(found),
         "figure_14.png": pictures.agreements(
             {f"pruning iteration {k}": matrix for k, matrix in found["agreements"].items()},
@@ -151,10 +154,10 @@ def _pictures(runs, found, settings):
     }
 
 
-def _by_layer(distances, model):
+def _by_layer(distances):
     return {
         layer: {method: values[:, :, k] for method, values in distances.items()}
-        for k, layer in enumerate(model.layers)
+        for k, layer in enumerate(LAYERS)
     }
 
 

@@ -6,10 +6,12 @@ import numpy as np
 
 from sparse_ref.experiments.evidence import PLAIN, Sample, between, ordered, percent
 from sparse_ref.experiments.masks_2020 import measures, pictures
-from sparse_ref.experiments.masks_2020.figure_10 import masked
+from sparse_ref.experiments.masks_2020.figure_10 import filters
 from sparse_ref.experiments.masks_2020.networks import (
     L1_US,
     LAPTOP,
+    LAYERS,
+    LOOKED_AT,
     PAPER,
     REWIND,
     SMOKE,
@@ -21,24 +23,24 @@ from sparse_ref.experiments.recipe import Context, Report, Table
 
 SETTINGS = {
     "smoke": replace(SMOKE, epochs=2),
-    "laptop": replace(LAPTOP, epochs=10),  # few chains, so they may be longer
+    "laptop": replace(LAPTOP, images=10_000, epochs=10),  # few chains, so they may be longer
     "paper": PAPER,
 }
 PICTURED = 10  # iteration
 DIFFERENT = 0.1  # Jaccard distance
 
 
-def run(context: Context) -> Report:
+def run(context: Context, augmented: bool = False) -> Report:
     """Prune by L1 US after one epoch, and after many; compare the masks."""
     settings = asked(SETTINGS, context)
-    long, _, name = trained(context, settings, (L1_US,), (REWIND,))
-    short, *_ = trained(context, replace(settings, epochs=1), (L1_US,), (REWIND,))
-    pair = short[L1_US, REWIND], long[L1_US, REWIND]
+    lengths = replace(settings, epochs=1), settings
+    short, long = (trained(context, s, (L1_US,), (REWIND,), augmented) for s in lengths)
+    pair = short.runs[L1_US, REWIND], long.runs[L1_US, REWIND]
     apart = measures.distances(*pair, settings.levels)
-    k, layer = min(PICTURED, settings.levels), settings.model.looked_at
+    k = min(PICTURED, settings.levels)
     images = {
-        f"{epochs} epoch{'s' if epochs > 1 else ''} a training, iteration {k}": masked(
-            outcomes[0].levels[k], layer
+        f"{epochs} epoch{'s' if epochs > 1 else ''} a training, iteration {k}": filters(
+            outcomes[0].levels[k]
         )
         for epochs, outcomes in zip((1, settings.epochs), pair, strict=True)
     }
@@ -47,7 +49,7 @@ def run(context: Context) -> Report:
         claims=_claims(apart, pair, settings),
         pictures={"figure_13.png": pictures.masked_weights([images])},
         notes=[
-            *notes(settings, name),
+            *notes(settings, long.name, augmented),
             "the paper's program trains on to 30 epochs before it evaluates what it pruned after "
             "one; here accuracies are those after one",
         ],
@@ -65,7 +67,7 @@ def _unrelated(outcomes, layer):
 
 def _claims(apart, pair, settings):
     claims = []
-    for k, layer in enumerate(settings.model.layers):
+    for k, layer in enumerate(LAYERS):
         found = measures.mean_over(layer, apart[:, :, k], [PICTURED], PLAIN)
         claims.append(
             between(
@@ -76,15 +78,14 @@ def _claims(apart, pair, settings):
                 1.0,
             )
         )
-    looked_at = settings.model.looked_at
     at = min(PICTURED, settings.levels)
-    chance = float(_unrelated(pair[0], looked_at)[at])
-    found = measures.mean_over("one and many epochs", apart[:, :, looked_at], [at], PLAIN)
+    chance = float(_unrelated(pair[0], LOOKED_AT)[at])
+    found = measures.mean_over("one and many epochs", apart[:, :, LOOKED_AT], [at], PLAIN)
     unrelated = Sample("unrelated masks", (chance,) * len(found.values), PLAIN)
     claims.append(
         ordered(
             "though most of the order of magnitudes is settled in the first few epochs: they have "
-            f"more in common than unrelated masks ({settings.model.layers[looked_at]})",
+            f"more in common than unrelated masks ({LAYERS[LOOKED_AT]})",
             [unrelated, found],
             "paired",
         )
@@ -97,7 +98,7 @@ def _table(apart, pair, settings):
     rows = []
     for k in settings.iterations:
         cells = []
-        for layer in range(len(settings.model.layers)):
+        for layer in range(len(LAYERS)):
             chance = _unrelated(pair[0], layer)[k]
             cells.append(f"{np.nanmean(apart[:, k, layer]):.3f} ({chance:.3f})")
         rows.append((str(k), *cells, *(percent(values[:, k].tolist()) for values in accuracy)))
@@ -105,5 +106,5 @@ def _table(apart, pair, settings):
         f"Jaccard distance of masks found after 1 epoch and after {settings.epochs} (in brackets: "
         "of unrelated masks); accuracy % after those epochs"
     )
-    headings = "iteration", *settings.model.layers, "1 epoch", f"{settings.epochs} epochs"
+    headings = "iteration", *LAYERS, "1 epoch", f"{settings.epochs} epochs"
     return Table(title, headings, tuple(rows))

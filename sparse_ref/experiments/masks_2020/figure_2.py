@@ -9,6 +9,7 @@ from sparse_ref.experiments.masks_2020 import measures, pictures
 from sparse_ref.experiments.masks_2020.networks import (
     FINETUNE,
     L1_US,
+    LAYERS,
     PAPER,
     REWIND,
     TREATED,
@@ -37,7 +38,7 @@ def report(runs: Runs, settings: Settings) -> Report:
         claims=_claims(accuracy, apart, magnitudes, settings),
         pictures={
             "figure_2.png": pictures.accuracies(curves),
-            "figure_9.png": _figure_9(apart, settings.model),
+            "figure_9.png": _figure_9(apart),
         },
         notes=head_start(settings),
         numbers={"figure 9": {method: v.tolist() for method, v in apart.items()}},
@@ -49,8 +50,8 @@ def head_start(settings: Settings) -> list[str]:
     if settings.epochs == PAPER.epochs:
         return []
     return [
-        "finetuned networks go on from all trainings before: where one training is "
-        f"{settings.epochs} epochs and not {PAPER.epochs}, that is much of what they learn"
+        "finetuned networks go on from all trainings before: where one training is much shorter "
+        f"than {PAPER.epochs} epochs, that is much of what they learn"
     ]
 
 
@@ -122,11 +123,11 @@ def _explained(x, y):
     return float(1 - rest.var() / y.var()) if y.var() else float("nan")
 
 
-def _figure_9(apart, model):
+def _figure_9(apart):
     labels = {method: (method, REWIND) for method in apart}
     panels: dict[str, Any] = {
         layer: {method: values[:, :, k] for method, values in apart.items()}
-        for k, layer in enumerate(model.layers)
+        for k, layer in enumerate(LAYERS)
     }
     what = "Jaccard distance,\nrewound and finetuned"
     return pictures.distances(panels, labels, what, logarithmic=True)

@@ -12,16 +12,18 @@ import numpy as np
 from sparse_ref.experiments.evidence import PLAIN, Sample, Unit, between, near, ordered
 from sparse_ref.experiments.masks_2020.measures import collapse, mean_over
 from sparse_ref.experiments.masks_2020.networks import (
+    CONVOLUTIONS,
     FC_ONLY,
     HYBRID,
     L1_S,
     L1_US,
     L2_S,
+    LAYERS,
     LINF_S,
+    LOOKED_AT,
     METHODS,
     RANDOM_S,
     RANDOM_US,
-    Settings,
 )
 from sparse_ref.experiments.recipe import Claim
 from sparse_ref.topology import correlation
@@ -37,15 +39,15 @@ def means(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(mean) for mean in np.nanmean(values[:, 1:], axis=1))
 
 
-def of_rewinding(found: Mapping[str, Any], settings: Settings) -> list[Claim]:
+def of_rewinding(found: Mapping[str, Any]) -> list[Claim]:
     """Claims about figures 1, 3, 4, 6 to 8, 12 and 14 and about table 2."""
     accuracy = found["accuracy"]
     return [
         *_tickets(accuracy),
         *_structured(accuracy),
         *_at_random(accuracy),
-        *_masks(found, settings),
-        *_stability(found, settings),
+        *_masks(found),
+        *_stability(found),
         _effective(found),
         *_ensembles(found),
     ]
@@ -101,9 +103,8 @@ def _at_random(accuracy):
     ]
 
 
-def _masks(found, settings):
+def _masks(found):
     middle = range(1, 11)
-    layers = settings.model.layers
     from_l2, from_l1 = found["from L2 S"], found["from L1 US"]
     of_all = {m: mean_over(m, v.mean(axis=2), middle, PLAIN) for m, v in from_l2.items()}
     others = [sample for method, sample in of_all.items() if method != L1_S]
@@ -121,20 +122,15 @@ def _masks(found, settings):
     claims.append(
         ordered("distances from the masks of L2 S grow with iterations", growing, "paired")
     )
-    for k in dict.fromkeys((settings.model.looked_at, 0)):
-        pair = [mean_over(m, from_l1[m][:, :, k], EARLY, PLAIN) for m in (RANDOM_US, L1_S)]
-        claims.append(
-            ordered(
-                "masks of L1 US are closer to those of L1 S than to those of random US "
-                f"({layers[k]}, means over iterations 1 to 10)",
-                pair,
-                "paired",
-            )
-        )
-    return claims
+    pair = [mean_over(m, from_l1[m][:, :, LOOKED_AT], EARLY, PLAIN) for m in (RANDOM_US, L1_S)]
+    similar = (
+        "masks of L1 US are closer to those of L1 S than to those of random US "
+        f"({LAYERS[LOOKED_AT]}, means over iterations 1 to 10)"
+    )
+    return [*claims, ordered(similar, pair, "paired")]
 
 
-def _stability(found, settings):
+def _stability(found):
     values = {m: v.mean(axis=1) for m, v in found["stability"].items()}
     sample = {m: Sample(m, tuple(map(float, v)), THOUSANDTHS) for m, v in values.items()}
     stable = (
@@ -143,11 +139,11 @@ def _stability(found, settings):
     )
     claims = [ordered(stable, [sample[L1_S], sample[m]], "paired") for m in (HYBRID, L1_US)]
     claims.append(_correlated(found, values))
-    for k, layer in enumerate(settings.model.layers):
+    for k in range(CONVOLUTIONS, len(LAYERS)):  # the paper says it of fully-connected layers
         first, later = found["magnitudes"][:, k].T
         claims.append(
             ordered(
-                f"magnitudes grow as sparsity does (L1 US, {layer}, weights that outlive half of "
+                f"magnitudes grow as sparsity does (L1 US, {LAYERS[k]}, weights that outlive half of "
                 "the iterations)",
                 [_plain("then", later), _plain("before pruning", first)],
                 "paired",

@@ -8,7 +8,7 @@ from sparse_ref import topology
 from sparse_ref.analysis import agreement, ensemble_accuracy, stability
 from sparse_ref.experiments.chain import network
 from sparse_ref.experiments.evidence import PERCENT, PLAIN, Sample, Unit
-from sparse_ref.experiments.masks_2020.networks import Runs, patterns
+from sparse_ref.experiments.masks_2020.networks import KERNELS, Runs, patterns
 from sparse_ref.experiments.recipe import Part
 from sparse_ref.experiments.sweep import Outcome
 
@@ -23,11 +23,27 @@ def accuracies(outcomes: Sequence[Outcome], levels: int) -> np.ndarray:
     return found
 
 
-def pruned_fractions(outcome: Outcome, mode: str | None = None) -> np.ndarray:
-    """(levels,) of all weights; with a mode those that are effectively pruned (appendix B)."""
-    if mode is None:
-        return np.array([1 - sum(c.connections) / sum(outcome.positions) for c in outcome.levels])
-    return np.array([topology.effective_sparsity(patterns(link), mode) for link in outcome.levels])
+def pruned_fractions(outcome: Outcome, effective: bool = False) -> np.ndarray:
+    """(levels,) of all weights; effective: with those that lead to no output (appendix B)."""
+    left = [_leading(link) if effective else sum(link.connections) for link in outcome.levels]
+    return 1 - np.array(left) / sum(outcome.positions)
+
+
+def _leading(link):
+    """Weights from which an output can be reached, counted from the outputs backwards.
+
+    The columns of a weight are so many to each output of the layer before it: the kernel of a
+    channel of a convolution, the places of a channel where an image was flattened, or one.
+    """
+    weights = patterns(link)
+    reached, found = np.ones(weights[-1].shape[0], bool), 0
+    for k in reversed(range(len(weights))):
+        leads = np.repeat(reached, np.diff(weights[k].indptr))
+        found += np.count_nonzero(leads)
+        read = np.zeros(weights[k].shape[1], bool)
+        read[weights[k].indices[leads]] = True
+        reached = read.reshape(weights[k - 1].shape[0], -1).any(axis=1) if k else read
+    return found
 
 
 def longest(outcomes: Sequence[Outcome]) -> Outcome:
@@ -83,12 +99,16 @@ def stabilities(outcomes: Sequence[Outcome]) -> np.ndarray:
 def empty(
     outcomes: Sequence[Outcome], layer: int, levels: int, outputs: bool = False
 ) -> np.ndarray:
-    """(seeds, levels + 1) share of a layer's inputs, or outputs, without a connection."""
-    units = topology.empty_neurons if outputs else topology.empty_inputs
+    """(seeds, levels + 1) share of a layer's input channels, or outputs, without a connection."""
     found = np.full((len(outcomes), levels + 1), np.nan)
     for row, outcome in zip(found, outcomes, strict=True):
-        masks = (patterns(link)[layer] for link in outcome.levels)
-        row[: len(outcome.levels)] = [float(units(mask).mean()) for mask in masks]
+        masks = [patterns(link)[layer] for link in outcome.levels]
+        if outputs:
+            units = [topology.empty_neurons(mask) for mask in masks]
+        else:
+            shape = -1, KERNELS[layer]
+            units = [topology.empty_inputs(mask).reshape(shape).all(axis=1) for mask in masks]
+        row[: len(masks)] = [float(empty.mean()) for empty in units]
     return found
 
 
@@ -96,8 +116,9 @@ def expected_empty(outcome: Outcome, layer: int, outputs: bool = False) -> np.nd
     """(levels,) the same if as many connections lay anywhere: each unit empty by chance."""
     shares = []
     for link in outcome.levels:
-        others = link.weights[layer].shape[1 if outputs else 0]
-        shares.append((1 - link.connections[layer] / outcome.positions[layer]) ** others)
+        n_out, columns = link.weights[layer].shape
+        each = columns if outputs else n_out * KERNELS[layer]
+        shares.append((1 - link.connections[layer] / outcome.positions[layer]) ** each)
     return np.array(shares)
 
 

@@ -1,8 +1,8 @@
-"""What the figures of Masks2020 share: networks, ways to prune them, chains of trainings."""
+"""What the figures of Masks2020 share: the network, ways to prune it, chains of trainings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,42 +14,21 @@ from sparse_ref.experiments.runner import Data
 from sparse_ref.experiments.sweep import Job, Outcome
 from sparse_ref.pruning import ByLayer, Magnitude, Pruner, Random, RandomStructured, Structured
 from sparse_ref.topology.patterns import of_ones
+from sparse_ref.train import Augment
 
 RATE = 0.2  # of what remains, of every layer, at every iteration
 DATA_SEED = 2019  # of the choice of images; the same for every training
 MEAN, SCALE = 0.1307, 0.3081  # of MNIST's pixels
+IMAGE = (1, 28, 28)
+LAYERS = ("conv 1", "conv 2", "fc 1", "fc 2", "fc 3")  # those with weights
+KERNELS = (9, 9, 1, 1, 1)  # weights between an input channel, or unit, and an output
+CONVOLUTIONS = 2
+LOOKED_AT = 1  # the layer of figures 4, 5, 6 and 13
 L1_S, L2_S, LINF_S, RANDOM_S = "L1 S", "L2 S", "L-inf S", "random S"
 L1_US, RANDOM_US, HYBRID, FC_ONLY = "L1 US", "random US", "hybrid", "fc-only L1 US"
 METHODS = (L2_S, L1_S, L1_US, HYBRID, RANDOM_US, RANDOM_S, LINF_S, FC_ONLY)  # as in table 2
 TREATED = (L1_US, HYBRID, L1_S, L2_S)  # those the authors' programs treat in several ways
 REWIND, FINETUNE, SIGMA_SIGN, SIGN = "rewind", "finetune", "sigma_sign", "sign"
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network of the paper, or what stands in for it.
-
-    Attributes
-    ----------
-    sizes : tuple of int
-        Of the layers of units.
-    convolutions : int
-        How many layers with weights, from the inputs, take the part of convolutions.
-    layers : tuple of str
-        What the layers with weights are called.
-    looked_at : int
-        The layer of figures 4, 5, 6 and 13, which are of the second convolution.
-    """
-
-    sizes: tuple[int, ...] = (784, 300, 100, 10)
-    convolutions: int = 1
-    layers: tuple[str, ...] = ("first layer", "second layer", "output layer")
-    looked_at: int = 1
-
-    @property
-    def positions(self) -> tuple[int, ...]:
-        """Of each layer."""
-        return tuple(before * after for before, after in pairwise(self.sizes))
 
 
 @dataclass(frozen=True)
@@ -60,7 +39,8 @@ class Settings:
     epochs: int = 30  # of every training
     levels: int = 20  # prunings
     seeds: int = 5
-    model: Model = Model()
+    rate: float = 0.01  # of learning
+    width: float = 1.0  # of the network's hidden layers
     data: str = "mnist"
 
     @property
@@ -70,8 +50,18 @@ class Settings:
 
 
 PAPER = Settings()
-LAPTOP = Settings(epochs=3, seeds=3)
-SMOKE = Settings(500, 1, levels=3, seeds=2, model=Model((784, 24, 16, 10)), data="fashion-mnist")
+# A step that is ten times as long: a thousand images teach as much as 10,000 at the paper's rate.
+LAPTOP = Settings(20_000, epochs=1, seeds=3, rate=0.1)
+SMOKE = Settings(500, 1, levels=3, seeds=2, rate=0.1, width=0.5, data="fashion-mnist")
+
+REDUCED = {
+    "images": "{:,} training images ({:,} in the paper)",
+    "epochs": "{} epochs a training ({})",
+    "seeds": "{} seeds ({})",
+    "levels": "{} prunings ({})",
+    "rate": "a learning rate of {:g} ({:g})",
+    "width": "hidden layers of {:g} times their width ({:g})",
+}
 
 Runs = Mapping[tuple[str, str], Sequence[Outcome]]  # (method, treatment) -> by seed
 
@@ -82,24 +72,29 @@ def asked(settings: Mapping[str, Settings], context: Context) -> Settings:
     return replace(usual, seeds=context.seeds or usual.seeds)
 
 
-def pruner(method: str, model: Model) -> Pruner:
+def pruner(method: str) -> Pruner:
     """The way to prune that table 2 calls `method`."""
-    convolutions, layers = model.convolutions, len(model.layers)
-    rest: list[Pruner | None] = [Magnitude(RATE)] * (layers - convolutions)
+    rest: list[Pruner | None] = [Magnitude(RATE)] * (len(LAYERS) - CONVOLUTIONS)
+    channels = _by_channels(lambda block: Structured(RATE, q=1, block=block))
     known: dict[str, Pruner] = {
-        L1_S: Structured(RATE, q=1),
-        L2_S: Structured(RATE, q=2),
-        LINF_S: Structured(RATE, q=-np.inf),
-        RANDOM_S: RandomStructured(RATE),
+        L1_S: ByLayer(channels),
+        L2_S: ByLayer(_by_channels(lambda block: Structured(RATE, q=2, block=block))),
+        LINF_S: ByLayer(_by_channels(lambda block: Structured(RATE, q=-np.inf, block=block))),
+        RANDOM_S: ByLayer(_by_channels(lambda block: RandomStructured(RATE, block=block))),
         L1_US: Magnitude(RATE),
         RANDOM_US: Random(RATE),
-        HYBRID: ByLayer([*[Structured(RATE, q=1)] * convolutions, *rest]),
-        FC_ONLY: ByLayer([*[None] * convolutions, *rest]),
+        HYBRID: ByLayer([*channels[:CONVOLUTIONS], *rest]),
+        FC_ONLY: ByLayer([*[None] * CONVOLUTIONS, *rest]),
     }
     return known[method]
 
 
-def parts(images: Images, n: int) -> Data:
+def _by_channels(make: Callable[[int], Pruner]) -> list[Pruner]:
+    """For each layer what prunes its input channels, or single inputs."""
+    return [make(block) for block in KERNELS]
+
+
+def parts(images: Images, n: int, augment: Augment | None = None) -> Data:
     """`n` training images and all test images, normalised as in the authors' program."""
 
     def normalised(part):
@@ -107,7 +102,7 @@ def parts(images: Images, n: int) -> Data:
         return (x.reshape(len(x), -1) - MEAN) / SCALE, y
 
     train = drawn(images.train, n, np.random.default_rng(DATA_SEED))
-    return Data(normalised(train), None, normalised(images.test))
+    return Data(normalised(train), None, normalised(images.test), augment)
 
 
 def config(settings: Settings, seed: int, data: str) -> RunConfig:
@@ -116,13 +111,14 @@ def config(settings: Settings, seed: int, data: str) -> RunConfig:
         {
             "data": {"name": data, "validation": 0},
             "model": {
-                "sizes": list(settings.model.sizes),
+                "name": "lenet_5",
+                "options": {"variant": "A", "width": settings.width},
                 "density": None,
                 "initialisation": "torch",
             },
             "method": {"name": "static"},
             "optimizer": {
-                "learning_rate": 0.01,
+                "learning_rate": settings.rate,
                 "schedule": "constant",
                 "momentum": 0.0,
                 "nesterov": False,
@@ -136,40 +132,65 @@ def config(settings: Settings, seed: int, data: str) -> RunConfig:
     )
 
 
-def jobs(
+@dataclass(frozen=True)
+class Trained:
+    """Chains, and what they were trained on.
+
+    Attributes
+    ----------
+    runs : (method, treatment) -> Outcomes by seed
+    data : Data
+    name : str
+        Of the data set.
+    """
+
+    runs: Runs
+    data: Data
+    name: str
+
+
+def trained(
     context: Context,
     settings: Settings,
     methods: Sequence[str],
     treatments: Sequence[str],
-    data: str,
-) -> list[Job]:
-    """A chain for every method, treatment and seed; seeds begin with 0, as in the paper."""
-    seeds = context.seed_numbers(settings.seeds, first=0)
-    return [
-        Job(
-            f"{method}, {treatment}",
-            config(settings, seed, data),
-            keep=tuple(range(settings.levels + 1)),
-            chain=Chain(settings.levels, pruner(method, settings.model), treatment),
-        )
-        for method, treatment, seed in product(methods, treatments, seeds)
-    ]
+    augmented: bool,
+) -> Trained:
+    """A chain for every method, treatment and seed; seeds begin with 0, as in the paper.
 
-
-def trained(
-    context: Context, settings: Settings, methods: Sequence[str], treatments: Sequence[str]
-) -> tuple[Runs, Data, str]:
-    """Every chain, the data, and the name of the data set."""
+    Parameters
+    ----------
+    context : Context
+    settings : Settings
+    methods, treatments : sequence of str
+    augmented : bool
+        Training images are cropped and flipped at random, as in the authors' program.
+    """
     images = context.images(settings.data)
-    data = parts(images, settings.images)
-    wanted = jobs(context, settings, methods, treatments, images.name)
-    outcomes = iter(context.train(wanted, {"data": data}))
-    per_cell = len(wanted) // (len(methods) * len(treatments))
-    runs = {
-        cell: tuple(next(outcomes) for _ in range(per_cell))
-        for cell in product(methods, treatments)
-    }
-    return runs, data, images.name
+    black = -MEAN / SCALE
+    augment = context.augmentation("masks_2020", IMAGE, fill=black) if augmented else None
+    data, kind = parts(images, settings.images, augment), _kind(augmented)
+    cells = list(product(methods, treatments))
+    seeds = context.seed_numbers(settings.seeds, first=0)
+    jobs = [_job(settings, *cell, seed, images.name, kind) for cell in cells for seed in seeds]
+    outcomes = iter(context.train(jobs, {kind: data}))
+    runs = {cell: tuple(next(outcomes) for _ in seeds) for cell in cells}
+    return Trained(runs, data, images.name)
+
+
+def _kind(augmented):
+    """What the data are called where a job names them."""
+    return "augmented" if augmented else "data"
+
+
+def _job(settings, method, treatment, seed, name, kind):
+    return Job(
+        f"{method}, {treatment}",
+        config(settings, seed, name),
+        kind,
+        keep=tuple(range(settings.levels + 1)),
+        chain=Chain(settings.levels, pruner(method), treatment),
+    )
 
 
 def patterns(link: Link) -> tuple[csr_array, ...]:
@@ -180,24 +201,35 @@ def patterns(link: Link) -> tuple[csr_array, ...]:
     )
 
 
-def notes(settings: Settings, data: str) -> list[str]:
-    """What was reduced, and what stands in for what."""
-    sizes = "-".join(map(str, settings.model.sizes))
-    said = [
-        f"trained on {data}, without the random crops and flips of the authors' program, of which "
-        "the paper says nothing",
-        f"a network of {sizes} in place of LeNet: its first layer, which has most of its weights, "
-        "takes the part of the convolutions (structured in hybrid, never pruned in fc-only), so "
-        "fc-only keeps most of the weights; channels are single inputs",
-    ]
-    reduced = [
-        f"{getattr(settings, name):,} {word} ({getattr(PAPER, name):,} in the paper)"
-        for name, word in (
-            ("images", "training images"),
-            ("epochs", "epochs a training"),
-            ("seeds", "seeds"),
-            ("levels", "prunings"),
+def notes(settings: Settings, data: str, augmented: bool) -> list[str]:
+    """What images were trained on, and what was reduced."""
+    if augmented:
+        how = (
+            "with the random crops and flips of the authors' program, of which the paper says "
+            "nothing: its numbers are probably of such trainings"
         )
+    else:
+        how = (
+            "without the random crops and flips of the authors' program, of which the paper says "
+            "nothing; `..._augmented` has them"
+        )
+    reduced = [
+        words.format(getattr(settings, name), getattr(PAPER, name))
+        for name, words in REDUCED.items()
         if getattr(settings, name) != getattr(PAPER, name)
     ]
-    return said + ([f"reduced: {', '.join(reduced)}"] if reduced else [])
+    said = [f"trained on {data}, {how}"]
+    said += [f"reduced: {', '.join(reduced)}"] if reduced else []
+    if settings.rate != PAPER.rate:
+        said.append(_distance(settings))
+    return said
+
+
+def _distance(settings):
+    """How far a training gets, by the rate times the steps it takes."""
+    ways = [s.rate * s.epochs * s.images for s in (settings, PAPER)]
+    epochs = PAPER.epochs * ways[0] / ways[1]
+    return (
+        "a higher rate makes up for some of the steps: rate times steps is that of "
+        f"{epochs:.1f} of the paper's {PAPER.epochs} epochs"
+    )

@@ -28,6 +28,7 @@ SAID = {
 }
 STRONG = 80  # percentile of the magnitudes of a picture from which on colours are full
 LINES = 400  # weights of which figures 6 and 7 draw the evolution
+SIDE = 3  # of a filter
 PRUNED, ACCURACY = "fraction of pruned weights", "test accuracy"
 
 Spread = tuple[np.ndarray, np.ndarray]  # x (points,), values (seeds, points)
@@ -84,8 +85,11 @@ def distances(
             _logarithmic(ax, values.shape[1] - 1)
         else:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for ax in axes[-1]:
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    for ax in axes.flat[max(0, len(panels) - columns) : len(panels)]:  # nothing is below them
         ax.set_xlabel("pruning iteration")
+        ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel(what)
     handles = {
@@ -189,7 +193,14 @@ def stabilities(values: Mapping[str, np.ndarray], layers: Sequence[str]) -> Figu
 
 
 def masked_weights(rows: Sequence[Mapping[str, np.ma.MaskedArray]]) -> Figure:
-    """Figures 5 and 13: weights, red above 0 and blue below; what is pruned is grey."""
+    """Figures 5 and 13: filters of a convolution, a row for each input channel.
+
+    Weights are red above 0 and blue below; what is pruned is grey.
+
+    Parameters
+    ----------
+    rows : of the picture: title -> (SIDE * inputs, SIDE * outputs)
+    """
     columns = max(map(len, rows))
     figure = Figure(figsize=(4.6 * columns, 2.3 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
@@ -202,8 +213,11 @@ def masked_weights(rows: Sequence[Mapping[str, np.ma.MaskedArray]]) -> Figure:
             ax.set_title(title, fontsize=9)
             ax.set_xticks([])
             ax.set_yticks([])
-            ax.set_xlabel("input units", fontsize=8)
-        line[0].set_ylabel("output units", fontsize=8)
+            ax.set_xlabel("output channels", fontsize=8)
+            height, width = image.shape
+            ax.hlines(np.arange(SIDE, height, SIDE) - 0.5, -0.5, width - 0.5, "white", lw=1)
+            ax.vlines(np.arange(SIDE, width, SIDE) - 0.5, -0.5, height - 0.5, "white", lw=1)
+        line[0].set_ylabel("input channels", fontsize=8)
     return figure
 
 

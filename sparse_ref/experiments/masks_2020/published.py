@@ -39,4 +39,3 @@ TABLE_2 = (
 # Table 1: thousands of parameters of LeNet at fractions pruned.
 FRACTIONS = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
 TABLE_1 = ("60", "48", "36", "30", "24", "18", "12", "6", "3", "2", "1", "0.6")
-LENET_PARAMETERS = 60_074  # of their variant, biases too
