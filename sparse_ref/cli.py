@@ -241,11 +241,14 @@ def _load(config: RunConfig) -> Data:
             f"model.sizes: the first must be the {features} features of {name}, "
             f"got {config.model.sizes[0]}"
         )
+    augment = config.data.augment and data_loaders.augmentation(
+        config.data.augment, train.x.shape[1:]
+    )
     if not config.data.validation:
-        return Data(train, None, test)
+        return Data(train, None, test, augment)
     rng = np.random.default_rng(SPLIT_SEED)
     kept, held_out = data_loaders.hold_out(train, config.data.validation, rng, how="stratified")
-    return Data(kept, held_out, test)
+    return Data(kept, held_out, test, augment)
 
 
 def _title(name: str, parts: Data, configs: list[RunConfig]) -> str:

@@ -15,7 +15,9 @@ from sparse_ref.layers.linear import NEVER
 from sparse_ref.losses import LOSSES
 from sparse_ref.network_changes import applied, complete, pruned, with_weight
 from sparse_ref.network_checks import check_examples, checked_shapes
+from sparse_ref.network_units import rows_of
 from sparse_ref.residual import Residual
+from sparse_ref.topology.units import UnitGraph
 
 # Examples at a time in `predict`: bounds memory. Sparse layers give the same bits for any number.
 PREDICT_BATCH = 1024
@@ -125,6 +127,11 @@ class Network:
         return tuple(
             layer.weight if is_sparse(layer) else complete(layer.weight) for layer in self.weighted
         )
+
+    @property
+    def unit_graph(self) -> UnitGraph:
+        """How units hang together: channels, flattened images, residual links."""
+        return rows_of(self.layers, self.plan, self.shape, "Network").graph
 
     @property
     def density(self) -> float:

@@ -19,12 +19,13 @@ from sparse_ref.bench import clock, command, company, contenders, events, peers,
 from sparse_ref.bench.contenders import BACKWARD, BOTH, FORWARD, WEIGHT_GRADIENT
 from sparse_ref.bench.crossing import crossing
 from sparse_ref.bench.crossing import measure as measure_crossing
+from sparse_ref.bench.judging import MISSED, NOT_MEASURED, REACHED
 from sparse_ref.bench.peers import OURS, ROWS, SPARSEPROP, TORCH_CSR, TORCH_DENSE, TORCH_MASKED
 from sparse_ref.bench.records import seconds
 from sparse_ref.bench.report import tables, verdict_table
-from sparse_ref.bench.settings import DENSITIES, SHAPES, SMOKE, checked_parts, settings_for
+from sparse_ref.bench.settings import DENSITIES, PARTS, SHAPES, SMOKE, checked_parts, settings_for
 from sparse_ref.bench.shares import shares
-from sparse_ref.bench.verdicts import MISSED, NOT_MEASURED, REACHED, verdicts
+from sparse_ref.bench.verdicts import verdicts
 
 NOBODY = peers.Peers(None, None, None, {"torch": "not installed"})
 
@@ -231,7 +232,7 @@ def test_a_missing_point_is_no_verdict():
 
 def test_without_records_nothing_is_judged():
     rows = verdicts([])
-    assert len(rows) == 12
+    assert len(rows) == 24
     assert {row.verdict for row in rows} == {NOT_MEASURED}
 
 
@@ -474,7 +475,7 @@ def test_the_smoke_run_writes_its_files(smoke):
     assert done.exit_code == 0, done.output
     files = {path.name for path in folder.iterdir()}
     assert {"config.json", "environment.json", "results.json"} <= files
-    for name in ("speed_up.png", "roofline.png", "scaling.png"):
+    for name in ("speed_up.png", "roofline.png", "scaling.png", "convolutions.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -491,7 +492,7 @@ def test_results_are_strict_json_and_hold_all_that_is_shown(smoke, tmp_path):
     _, folder = smoke
     whole = strict((folder / "results.json").read_text())
     assert whole["finished"] is True
-    assert {r["part"] for r in whole["records"]} >= {"machine", "kernels", "events", "scaling"}
+    assert {r["part"] for r in whole["records"]} >= {"machine", *PARTS} - {"crossing"}
     again = verdicts(whole["records"])
     assert [row._asdict() for row in again] == whole["verdicts"]
     drawn = {path.name for path in pictures.write_all(tmp_path, whole["records"])}

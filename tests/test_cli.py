@@ -253,3 +253,36 @@ def test_the_command_names_a_missing_extra():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert 'the command needs typer: pip install "sparse-ref[cli,config]"' in done.stderr
+
+
+LENET = """
+epochs = 1
+[model]
+name = "lenet_5"
+options = { variant = "A" }
+[method]
+name = "static"
+[data]
+augment = "masks_2020"
+"""
+
+
+def test_a_convnet_is_trained_by_name_with_augmented_images(images, tmp_path):
+    (tmp_path / "c.toml").write_text(LENET)
+    (tmp_path / "plain.toml").write_text(LENET.replace('augment = "masks_2020"', ""))
+    for name in ("c", "plain"):
+        result = invoke("train", tmp_path / f"{name}.toml", "--out", tmp_path / name)
+        assert result.exit_code == 0, result.output
+        assert "lenet_5, variant A" in result.output
+    with_, without = (History.load(tmp_path / name / "history.npz") for name in ("c", "plain"))
+    assert (
+        with_.epochs[0].connections == without.epochs[0].connections == (54, 196, 3645, 1430, 659)
+    )
+    assert with_.epochs[0].loss != without.epochs[0].loss
+
+
+def test_an_augmentation_that_is_not_known_is_told_in_a_line(images, tmp_path):
+    (tmp_path / "c.toml").write_text(LENET.replace("masks_2020", "mixup"))
+    result = invoke("train", tmp_path / "c.toml", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "augmentation: name must be one of" in result.output

@@ -52,6 +52,12 @@ METHODS = {
     "edge_popup": (EdgePopup(), "relu"),
     "supermask": (Supermask(), "relu"),
     "gradual": (GradualPruning(0.05, every=3, initial_density=0.3), "relu"),
+    "resnet": (RigL(drop_fraction=0.4, every=3), "resnet18"),
+    "lenet": (SET(drop_fraction=0.4, every=3), "lenet_5"),
+}
+CONVNETS = {
+    "resnet18": {"image": (2, 8, 8), "width": 1 / 16},
+    "lenet_5": {"variant": "D", "image": (1, 12, 12), "width": 0.2},  # pads, pools and norms
 }
 
 # SHA-256 of the structure and the parameters after a training of 12 epochs (`trained`). They are
@@ -60,6 +66,10 @@ METHODS = {
 # choice of connections. That is never an accident to be papered over: find the commit, say in it
 # what changed and why, and only then put in the sums that this file prints as a script.
 GOLDEN = {
+    "lenet float32": "e93407f75e9277d862aabd87a3e11fa42514005270873e6f5895d61103cd531c",
+    "lenet float64": "c9f28e4af64286dfb0ba03ba4d82f741b77aa4c53da69a26415b19214f706ec9",
+    "resnet float32": "4290224f35d3e3f4d98f8046357d5703742fa61f30c6aa1ef0f1e6ca72aced74",
+    "resnet float64": "86eb52a7dc82eb695d96173db1212b949830a4e14c4bc6800949f97b9008485b",
     "deepr float32": "f21f48e21eab460a0c8f77e4a8549a3916010060571683d21d031ed450c7ce07",
     "deepr float64": "9745e26003d8c0d0ef1a9cd7266d6694efb7a1bace2536a09bb434a52f15a57a",
     "dsr float32": "739b4964a9ecd6df7191e54cb381501e698c51bf9a799f52d9492ef026b24f26",
@@ -93,10 +103,15 @@ GOLDEN = {
 
 def trained(name, dtype, seed=383, optimizer=None):
     """A small network after a short training on random numbers, and its history."""
-    method, activation = METHODS[name]
+    method, kind = METHODS[name]
     rng = np.random.default_rng(seed)
-    x, y = rng.random((150, 20)), rng.integers(0, 5, 150)
-    net = models.mlp([20, 40, 30, 5], density=0.3, activation=activation, rng=rng, dtype=dtype)
+    if kind in CONVNETS:
+        options = {"density": 0.3, "classes": 5, "rng": rng, "dtype": dtype} | CONVNETS[kind]
+        net = models.MODELS[kind](dense=(), **options)
+        x, y = rng.random((150, net.n_in)), rng.integers(0, 5, 150)
+    else:
+        x, y = rng.random((150, 20)), rng.integers(0, 5, 150)
+        net = models.mlp([20, 40, 30, 5], density=0.3, activation=kind, rng=rng, dtype=dtype)
     optimizer = optimizer or optim.sgd(schedules.Cosine(0.1, 40), 0.9, True, 1e-3)
     history = fit(
         net, (x, y), method=method, optimizer=optimizer, epochs=12, batch_size=40, rng=rng

@@ -1,5 +1,8 @@
 """Convolution on CSR: against one loop an axis, against PyTorch, to the bit for any threads."""
 
+import gc
+import tracemalloc
+
 import naive_conv
 import numba
 import numpy as np
@@ -8,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparse_ref import csr, tiles
+from sparse_ref.conv import plan
 from sparse_ref.layers import Conv2d, DenseConv2d
 
 # Sums of at most a few hundred products of numbers near 1, in another order.
@@ -131,12 +135,11 @@ def test_it_is_the_definition_in_both_dtypes(how, dtype):
 
 
 def test_many_blocks_of_rows(monkeypatch):
-    from sparse_ref.conv import plan as conv_plan
 
     whole = Case(6, (5, 13, 11), 6, (3, 3), n=9, padding=1).run()
-    monkeypatch.setattr(conv_plan, "SCRATCH_BYTES", 1)
+    monkeypatch.setattr(plan, "SCRATCH_BYTES", 1)
     case = Case(6, (5, 13, 11), 6, (3, 3), n=9, padding=1)
-    assert conv_plan.blocks(case.layer.geometry.forward_way) == 13
+    assert plan.blocks(case.layer.geometry.forward_way) == 13
     check(case)
     check(Case(7, (5, 13, 11), 6, (3, 3), n=9, padding=1, stride=2))
     np.testing.assert_array_equal(case.run()[0], whole[0])  # sums over connections are the same
@@ -271,3 +274,31 @@ def test_tiles_that_do_not_fit_are_refused():
         layer.forward(np.zeros((1, 27, 8), np.float32))
     with pytest.raises(ValueError, match=r"images must be of shape \(3, 3, 3\), got \(3, 4, 3\)"):
         layer.shape_after((3, 4, 3))
+
+
+def peak_bytes(call):
+    """Most memory that a call takes beyond what there was; buffers it finds free are not seen."""
+    tiles._pool.__init__()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        result = call()
+        return tracemalloc.get_traced_memory()[1], result
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_is_the_activations_and_the_scratch_that_is_stated():
+    # 288 numbers are read for each of 40 x 40 outputs: unfolded, the batch would take 118 MB.
+    rng, image = np.random.default_rng(15), (32, 40, 40)
+    weight = csr.from_positions((32, 288), np.arange(0, 32 * 288, 100), np.ones(93, np.float32))
+    layer = Conv2d(weight, image=image, kernel=3, padding=1)
+    x = packed(rng.random((64, 32 * 40 * 40), np.float32))
+    layer.forward(x)[1](x)  # compiled
+    for way in (layer.geometry.forward_way, layer.geometry.backward_way):
+        assert plan.scratch_size(way) * plan.REGISTER_BYTES < 1.6 * plan.SCRATCH_BYTES
+    scratch = numba.get_num_threads() * 1.6 * plan.SCRATCH_BYTES + 100_000
+    forward, (_, pullback) = peak_bytes(lambda: layer.forward(x))
+    assert x.nbytes < forward < x.nbytes + scratch
+    backward, _ = peak_bytes(lambda: pullback(x))
+    assert x.nbytes < backward < x.nbytes + scratch

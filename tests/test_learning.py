@@ -150,3 +150,26 @@ def test_lenet_at_a_tenth_of_its_connections_learns(name, accuracy, method):
     assert sum(net.connections) == 26_620
     assert history.events
     assert evaluate(net, tuple(test)).accuracy >= accuracy
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_lenet_5_at_a_tenth_of_its_connections_learns():
+    train, test = ((split.x[:, None] - 0.1307, split.y) for split in complete("mnist"))
+    epochs, rng = 10, np.random.default_rng(447)
+    steps = epochs * -(-60_000 // BATCH)
+    net = models.lenet_5(variant="A", density=0.1, rng=rng)
+    before = net.connections
+    history = fit(
+        net,
+        train,
+        method=RigL(drop_fraction=0.3, every=100),
+        optimizer=optim.sgd(schedules.Cosine(0.05, steps), 0.9, nesterov=True, weight_decay=5e-4),
+        epochs=epochs,
+        batch_size=BATCH,
+        rng=rng,
+    )
+    assert net.connections == before
+    assert sum(before) == 5984
+    assert history.events
+    assert evaluate(net, test).accuracy >= 0.985

@@ -17,6 +17,7 @@ P6   the result is canonical, dtype and zeros kept   P11  permuting the units pe
 
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 
 from sparse_ref import LayerGrad, Linear, Network, ReLU, csr, fit, optim, schedules, tiles
 from sparse_ref import train as training_loop
+from sparse_ref.layers import BatchNorm, Conv2d, Flatten, MaxPool2d
 from sparse_ref.methods import ALL, Method, Run
 from sparse_ref.methods.ggr import DISTRIBUTIONS, INSERTIONS
 from sparse_ref.methods.rigl import REGROW
@@ -115,20 +117,46 @@ def layer_of(kind, shape, rng, dtype):
     return csr.from_positions(shape, positions, values.astype(dtype))
 
 
-def arranged(kinds=("ordinary", "ordinary"), seed=359, dtype=np.float64, dead=False):
+def perceptron(first, second):
+    """Two linear layers."""
+    return Network([Linear(first), ReLU(), Linear(second)])
+
+
+def convnet(first, second):
+    """A convolution of two channels, one that strides, and what a convnet has between them."""
+    n = len(first.indptr) - 1
+    norm = BatchNorm.initial(n, first.dtype)
+    conv = Conv2d(first, image=(2, 5, 4), kernel=3, padding=1)
+    pool = MaxPool2d((n, 5, 4), 2)
+    last = Conv2d(second, image=(n, 2, 2), kernel=2, stride=2)
+    return Network([conv, norm, ReLU(), pool, last, Flatten()])
+
+
+# Networks of two sparse layers, and the shapes of their weights.
+ARCHITECTURES = {
+    "mlp": (perceptron, ((7, 6), (4, 7))),
+    "convnet": (convnet, ((3, 18), (4, 12))),
+}
+
+
+def arranged(
+    kinds=("ordinary", "ordinary"), seed=359, dtype=np.float64, dead=False, architecture="mlp"
+):
     """A network of two sparse layers and the gradients of one batch."""
     rng = np.random.default_rng(seed)
-    shapes = (7, 6), (4, 7)
-    first, second = (
-        layer_of(kind, shape, rng, dtype) for kind, shape in zip(kinds, shapes, strict=True)
+    make, shapes = ARCHITECTURES[architecture]
+    net = make(
+        *(layer_of(kind, shape, rng, dtype) for kind, shape in zip(kinds, shapes, strict=True))
     )
-    net = Network([Linear(first), ReLU(), Linear(second)])
-    x, y = rng.standard_normal((11, 6)).astype(dtype), rng.integers(0, 4, 11)
-    _, grads = net.gradients(tiles.pack(x), y)
+    x, y = rng.standard_normal((11, net.n_in)).astype(dtype), rng.integers(0, 4, 11)
+    _, grads = net.gradients(net.packed(x), y)
     sparse = net.sparse_gradients(grads)
     if dead:
         sparse = tuple(
-            grad._replace(**{k: v * 0 for k, v in grad._asdict().items()}) for grad in sparse
+            grad._replace(
+                **{k: v * 0 for k, v in grad._asdict().items() if isinstance(v, np.ndarray)}
+            )
+            for grad in sparse
         )
     return net, sparse
 
@@ -168,7 +196,7 @@ def snapshot(net, grads):
         for layer in net.sparse_layers
         for array in (layer.weight.data, layer.weight.indices, layer.weight.indptr, layer.bias)
     ]
-    shown += [array for grad in grads for array in grad]
+    shown += [array for grad in grads for array in grad if isinstance(array, np.ndarray)]
     return [array.tobytes() for array in shown]
 
 
@@ -192,6 +220,9 @@ SITUATIONS = {
     "one connection": {"kinds": ("one", "one")},
     "no gradient": {"dead": True},
     "no gradient, one and full": {"kinds": ("one", "full"), "dead": True},
+    "convnet": {"architecture": "convnet"},
+    "convnet in float32": {"architecture": "convnet", "dtype": np.float32},
+    "convnet, one and full": {"architecture": "convnet", "kinds": ("one", "full")},
 }
 every_situation = pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
 every_fraction = pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
@@ -307,7 +338,7 @@ def test_the_counts_stay_as_promised(cls, options, situation, fraction):
     rewires, _ = asked(method, net, grads)
     net.restructure(rewires)
     assert kept(method, before, net.connections)
-    sizes = [la.n_in * la.n_out for la in net.sparse_layers]
+    sizes = [math.prod(la.weight.shape) for la in net.sparse_layers]
     assert all(n <= size for n, size in zip(net.connections, sizes, strict=True))
 
 
@@ -335,7 +366,7 @@ def test_a_full_layer_stays_full_where_counts_do(cls, options, which):
     net.restructure(asked(method, net, grads)[0])
     layer = net.sparse_layers[which]
     if method.conserves == "layer":
-        assert layer.weight.nnz == layer.n_in * layer.n_out
+        assert layer.weight.nnz == math.prod(layer.weight.shape)
 
 
 @every_local_method
@@ -525,8 +556,8 @@ def test_event_may_follow_event(cls, options, situation):
     state = begun(method, net, beginning)
     for step, rng in enumerate(streams, start=1):
         rng_x = np.random.default_rng(step + 400)
-        x = rng_x.standard_normal((9, 6)).astype(net.dtype)
-        grads = net.sparse_gradients(net.gradients(tiles.pack(x), rng_x.integers(0, 4, 9))[1])
+        x = rng_x.standard_normal((9, net.n_in)).astype(net.dtype)
+        grads = net.sparse_gradients(net.gradients(net.packed(x), rng_x.integers(0, 4, 9))[1])
         state = method.observe(grads, state)
         rewires, state = method.rewire(net, grads, state, step, rng)
         state = method.follow(state, net.restructure(rewires))
@@ -657,21 +688,26 @@ def trainings(draw):
     rng = np.random.default_rng(draw(st.integers(2, 2**32)))
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     sizes = draw(st.lists(st.integers(1, 9), min_size=2, max_size=4))
+    shapes = [(n_out, n_in) for n_in, n_out in itertools.pairwise(sizes)]
+    architecture = draw(st.sampled_from(["mlp", "convnet"]))
+    if architecture == "convnet":
+        shapes = ARCHITECTURES["convnet"][1]
     weights = []
-    for n_in, n_out in itertools.pairwise(sizes):
-        size = n_in * n_out
+    for shape in shapes:
+        size = math.prod(shape)
         n = round(size * draw(st.sampled_from([0.0, 0.1, 0.4, 0.9, 1.0])))
         positions = np.sort(rng.permutation(size)[:n])
         values = rng.standard_normal(n) * draw(st.sampled_from([0.0, 1.0]))
-        weights.append(csr.from_positions((n_out, n_in), positions, values.astype(dtype)))
+        weights.append(csr.from_positions(shape, positions, values.astype(dtype)))
     layers = [part for weight in weights for part in (Linear(weight), ReLU())][:-1]
+    net = convnet(*weights) if architecture == "convnet" else Network(layers)
     n = draw(st.integers(1, 20))
     scale = draw(st.sampled_from([0.0, 1.0, 30.0]))
-    data = scale * rng.standard_normal((n, sizes[0])), rng.integers(0, sizes[-1], n)
+    data = scale * rng.standard_normal((n, net.n_in)), rng.integers(0, net.n_out, n)
     optimizer = draw(
         st.sampled_from([optim.sgd(0.01), optim.sgd(0.01, 0.9, True, 0.1), optim.adam(0.01)])
     )
-    return Network(layers), data, optimizer, draw(schedules_of_fractions()), rng
+    return net, data, optimizer, draw(schedules_of_fractions()), rng
 
 
 @every_method

@@ -32,9 +32,16 @@ def test_what_is_said_of_topologies_is_printed():
 
 def test_what_is_said_of_pruning_is_printed():
     lines, claimed = run(PROGRAMS[2])
-    assert len(PROGRAMS) == 3
     assert len(lines) == 2
     assert lines == claimed
+
+
+def test_what_is_said_of_convolutions_is_printed():
+    lines, claimed = run(PROGRAMS[3])
+    assert len(PROGRAMS) == len(claimed) == 4
+    assert [lines[0], *lines[2:]] == [claimed[0], *claimed[2:]]
+    # 1,000 test images: two standard errors are 2.4 points.
+    assert float(lines[1]) == pytest.approx(float(claimed[1].removeprefix("about ")), abs=0.025)
 
 
 def test_the_program_prints_as_often_as_it_says(printed):

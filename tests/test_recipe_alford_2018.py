@@ -301,7 +301,7 @@ def test_trainings_are_planned_widest_first_and_paired_by_seed():
 # ---------------------------------------------------------------- end to end
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [name for name in FIGURES if "lenet_5" not in name])
 def test_smoke_runs_from_end_to_end(name, tmp_path):
     rng = np.random.default_rng(37)
     train = rng.random((200, 28, 28)), rng.integers(0, 10, 200)

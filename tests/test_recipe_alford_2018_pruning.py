@@ -12,12 +12,13 @@ from sparse_ref.experiments.alford_2018 import (
     FIGURES,
     figure_2,
     figure_7,
+    figure_7_judged,
     figure_8,
     published,
 )
 from sparse_ref.experiments.alford_2018 import figure_8_judged as judging
 from sparse_ref.experiments.alford_2018.figure_2 import Pruning
-from sparse_ref.experiments.alford_2018.figure_7 import AGAIN, DENSE, ITERATIVE, ONCE, Ended
+from sparse_ref.experiments.alford_2018.figure_7_judged import AGAIN, DENSE, ITERATIVE, ONCE, Ended
 from sparse_ref.experiments.alford_2018.figure_8_judged import Key, Retrained
 from sparse_ref.experiments.alford_2018.retraining import (
     LENET_300_100,
@@ -56,7 +57,7 @@ def test_a_network_is_pruned_as_by_the_program():
     assert method.density_at(10_000) == 0.05
     assert config.model.sizes == [784, 300, 100, 10]
     assert config.model.logits_activation == "relu"
-    assert (config.model.density, config.model.dense) == (1.0, [])
+    assert (config.model.density, config.model.dense) == (1.0, None)
     assert config.model.initialisation == "truncated_normal"
     optimizer = config.optimizer.build(550, 13_200)
     assert (optimizer.momentum, optimizer.weight_decay) == (0.0, 0.004)
@@ -219,9 +220,9 @@ def sevens(accuracy, seeds=3, dead=lambda logits, kind, density: 0):
     """Trainings as if every kind had reached `accuracy` of it, a little apart."""
     keys = [
         (logits, kind, density)
-        for logits in figure_7.LOGITS
+        for logits in figure_7_judged.LOGITS
         for kind, density in [(DENSE, 1.0)]
-        + [(kind, d) for d in figure_7.DENSITIES for kind in figure_7.KINDS]
+        + [(kind, d) for d in figure_7_judged.DENSITIES for kind in figure_7_judged.KINDS]
     ]
     return {
         key: [Ended(accuracy(*key) + 0.0002 * k, dead(*key), dead(*key), 7) for k in range(seeds)]
@@ -233,7 +234,7 @@ def as_published(logits, kind, density):
     if logits == LINEAR and kind == ONCE and density == 0.01:
         return 0.95
     more = 0.001 * (logits == LINEAR and kind == AGAIN and density == 0.01)
-    return figure_7.printed("LeNet-300-100", kind, density) + more
+    return figure_7_judged.printed("LeNet-300-100", kind, density) + more
 
 
 def sevenths(found):
@@ -275,8 +276,8 @@ def test_what_diverged_leaves_dashes():
 
 def test_the_published_numbers_are_of_every_density():
     for numbers in published.FIGURE_7.values():
-        assert tuple(numbers) == figure_7.DENSITIES
-        assert all(len(row) == len(figure_7.KINDS) for row in numbers.values())
+        assert tuple(numbers) == figure_7_judged.DENSITIES
+        assert all(len(row) == len(figure_7_judged.KINDS) for row in numbers.values())
 
 
 # ---------------------------------------------------------------- figure 8
@@ -286,7 +287,7 @@ def eights(n_dead, linear=0.97, n=8):
     """Retrainings with the ReLU of which the k-th has ``n_dead(key, k)`` dead classes."""
     found = {}
     for logits in (RELU, LINEAR):
-        for kind, density in judging.PLACES:
+        for kind, density in judging.places():
             several = (kind, density) == (judging.PRUNED, judging.SPARSEST)
             for rate in judging.RATES if several else (PLAN.rate,):
                 key, group = Key(logits, kind, density, rate), []
@@ -436,5 +437,15 @@ def test_a_figure_is_reproduced_at_scale_smoke(name, tmp_path):
 
 
 def test_every_figure_has_a_name_of_its_own():
-    assert list(FIGURES) == ["fig2", "fig5", "fig6", "fig7", "fig8", "fig9"]
-    assert LENET_300_100.sizes == (784, 300, 100, 10)
+    assert list(FIGURES) == [
+        "fig2",
+        "fig5",
+        "fig6",
+        "fig7",
+        "fig7_lenet_5",
+        "fig8",
+        "fig8_lenet_5",
+        "fig9",
+        "fig9_lenet_5",
+    ]
+    assert LENET_300_100.settings == {"sizes": [784, 300, 100, 10]}

@@ -17,6 +17,7 @@ from sparse_ref.experiments.liu_2020 import (
     figure_5,
     figure_6,
     figure_7,
+    images,
     networks,
 )
 from sparse_ref.experiments.recipe import Context, Images
@@ -26,13 +27,14 @@ from sparse_ref.experiments.sweep import Outcome
 from sparse_ref.topology import nnstd
 
 DATA = "fashion-mnist"
+CIFAR = images.Prepared("cifar10", None, 3072)
 
 
 def context(scale, train=lambda jobs, data: [], seeds=None):
     """Images that are numbers; trainings that `train` makes up."""
-    x, y = np.arange(40.0)[:, None], np.arange(40) % 10
-    images = Images((x, y), (x[:10], y[:10]), "numbers")
-    return Context(scale, lambda name: images, train, seeds)
+    x, y = np.arange(31_360.0).reshape(40, 28, 28), np.arange(40) % 10
+    found = Images((x, y), (x[:10], y[:10]), "numbers")
+    return Context(scale, lambda name: found, train, seeds, augmentation=lambda *how: None)
 
 
 def overlap(a, b):
@@ -179,16 +181,16 @@ def test_figure_5_tells_whether_kin_drift_apart():
 
 def test_figure_6_draws_every_network_anew():
     settings = replace(figure_6.SETTINGS["paper"], hidden=100)
-    jobs = figure_6._jobs(settings, DATA, context("paper"))
+    jobs = figure_6._jobs(settings, CIFAR, context("paper"))
     assert len(jobs) == 10
     assert jobs[0].keep == tuple(range(100, 901, 100))
     assert overlap(jobs[0].start.weights[0], jobs[1].start.weights[0]) < 0.05 * 549
-    assert {tuple(job.config.model.sizes) for job in jobs} == {(784, 100, 100, 10)}
+    assert {tuple(job.config.model.sizes) for job in jobs} == {(3072, 100, 100, 10)}
 
 
 @pytest.mark.usefixtures("small")
 def test_a_network_that_moves_to_a_distance_of_08_is_as_published():
-    report = figure_6.run(context("laptop", evolved(lambda epoch: 0.7 - 0.0012 * epoch)))
+    report = figure_6.run(context("laptop", evolved(lambda epoch: 0.7 - 0.0043 * epoch)))
     assert verdicts(report) == [True] * 4
     still = figure_6.run(context("laptop", evolved(lambda epoch: 0.99)))
     assert verdicts(still)[3] is False
@@ -199,10 +201,10 @@ def test_a_network_that_moves_to_a_distance_of_08_is_as_published():
 
 def test_topologies_are_trained_again_from_both_starts():
     settings = replace(figure_7.SETTINGS["laptop"], hidden=30, epochs=4, every=2, again=5)
-    (job,) = figure_7._evolving(settings, DATA, context("laptop", seeds=1))
+    (job,) = figure_7._evolving(settings, CIFAR, context("laptop", seeds=1))
     net, _ = beginning(job.config, job.start)
     ended = Outcome(job, snapshots={2: taken(net), 4: taken(net)})
-    again = figure_7._again([ended], settings)
+    again = figure_7._again([ended], settings, CIFAR)
     assert [key for key, _ in again] == [
         (figure_7.ANEW, 0),
         (figure_7.ANEW, 2),
@@ -244,7 +246,7 @@ def test_figure_7_holds_where_accuracies_are_as_published():
     report = figure_7.run(context("laptop", trained_again(as_published)))
     assert verdicts(report) == [True] * 3
     ages = [row[0] for row in report.tables[0].rows]
-    assert ages == ["0", "75", "150", "225", "300"]
+    assert ages == [str(age) for age in figure_7.SETTINGS["laptop"].ages]
 
 
 @pytest.mark.usefixtures("small")
@@ -260,7 +262,9 @@ def test_figure_7_fails_where_the_topology_does_not_matter():
 def test_smoke(figure, tmp_path):
     loaders = {"fashion-mnist-sample": data_loaders.fashion_mnist_sample}
     asked = reproduce.order("liu_2020", figure, "smoke", workers=0)
-    report = reproduce.reproduce(asked, loaders, tmp_path / "out")
+    report = reproduce.reproduce(
+        asked, loaders, tmp_path / "out", augmentation=data_loaders.augmentation
+    )
     assert report.claims
     assert report.tables[0].rows
     assert report.pictures

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import pytest
 import data_loaders
 from sparse_ref import csr
 from sparse_ref.experiments import reproduce
-from sparse_ref.experiments.chain import Link
+from sparse_ref.experiments.chain import Chain, Link, run_chain
 from sparse_ref.experiments.masks_2020 import (
     FIGURES,
     figure_1,
@@ -27,27 +26,29 @@ from sparse_ref.experiments.masks_2020.networks import (
     HYBRID,
     L1_S,
     L1_US,
+    L2_S,
     LINF_S,
     METHODS,
     RANDOM_S,
+    RANDOM_US,
     REWIND,
-    Model,
     Settings,
 )
 from sparse_ref.experiments.recipe import Context, Images
+from sparse_ref.experiments.runner import Data
 from sparse_ref.experiments.snapshot import Snapshot
-from sparse_ref.experiments.sweep import Outcome
+from sparse_ref.experiments.sweep import Job, Outcome
 from sparse_ref.train import Evaluation
 
-SMALL = Model((12, 10, 8, 10))
 LEVELS = 20
 
 
 def context(scale="laptop", train=lambda jobs, data: [], seeds=None):
     """Images that are numbers; trainings that `train` makes up."""
     rng = np.random.default_rng(801)
-    x, y = rng.random((40, 12)), np.arange(40) % 10
-    return Context(scale, lambda name: Images((x, y), (x, y), "numbers"), train, seeds)
+    x, y = rng.random((40, 784)), np.arange(40) % 10
+    images = Images((x, y), (x, y), "numbers")
+    return Context(scale, lambda name: images, train, seeds, augmentation=data_loaders.augmentation)
 
 
 def verdicts(report):
@@ -64,12 +65,25 @@ def about(claims, words):
 # ---------------------------------------------------------------- networks and jobs
 
 
+def planned(settings, methods=METHODS, augmented=False):
+    """Jobs and data that are handed to be trained."""
+    seen = []
+
+    def train(jobs, data):
+        seen.append((jobs, data))
+        return [None] * len(jobs)
+
+    networks.trained(context(train=train), settings, methods, (REWIND,), augmented)
+    return seen[0]
+
+
 def test_the_papers_settings():
-    jobs = networks.jobs(context(), networks.PAPER, METHODS, (REWIND,), "mnist")
+    jobs, _ = planned(networks.PAPER)
     assert len(jobs) == 8 * 5
     assert [job.config.seed for job in jobs[:5]] == [0, 1, 2, 3, 4]
     config = jobs[0].config
-    assert (config.epochs, config.batch_size, config.model.sizes) == (30, 32, [784, 300, 100, 10])
+    assert (config.epochs, config.batch_size, config.model.name) == (30, 32, "lenet_5")
+    assert config.model.options == {"variant": "A", "width": 1.0}
     assert (config.model.density, config.model.initialisation) == (None, "torch")
     optimizer = config.optimizer
     assert (optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay) == (0.01, 0, 0)
@@ -85,42 +99,95 @@ def test_pixels_are_normalised_as_mnist_is():
     assert data.validation is None
 
 
-def test_every_method_prunes_a_fifth_of_what_it_prunes():
+def test_images_are_cropped_and_flipped_over_black_where_that_is_asked_for():
+    settings = Settings(40, 1, 2, 1)
+    (plain,), without = planned(settings, (L1_US,))
+    assert (plain.data, without["data"].augment) == ("data", None)
+    (job,), with_ = planned(settings, (L1_US,), augmented=True)
+    x = np.full((7, 1, 28, 28), 5.0)
+    out = with_[job.data].augment(x, np.random.default_rng(805))
+    assert job.data == "augmented"
+    np.testing.assert_allclose(np.unique(out), [-0.1307 / 0.3081, 5.0])
+    assert "without the random crops" in networks.notes(settings, "numbers", False)[0]
+    assert "with the random crops" in networks.notes(settings, "numbers", True)[0]
+
+
+# Weights of LeNet after every pruning: conv 1, conv 2, fc 1, fc 2, fc 3 of L1 US, and all of
+# others, from the rule by which a fifth of what remains goes, round(0.2 n).
+UNSTRUCTURED = (
+    (54, 43, 34, 27, 22, 18, 14, 11, 9, 7, 6, 5, 4, 3, 2, 2, 2, 2, 2, 2, 2),
+    (864, 691, 553, 442, 354, 283, 226, 181, 145, 116, 93, 74, 59, 47, 38, 30, 24, 19, 15, 12, 10),
+    (
+        *(48000, 38400, 30720, 24576, 19661, 15729, 12583, 10066, 8053, 6442, 5154, 4123, 3298),
+        *(2638, 2110, 1688, 1350, 1080, 864, 691, 553),
+    ),
+    (
+        *(10080, 8064, 6451, 5161, 4129, 3303, 2642, 2114, 1691, 1353, 1082, 866, 693, 554, 443),
+        *(354, 283, 226, 181, 145, 116),
+    ),
+    (840, 672, 538, 430, 344, 275, 220, 176, 141, 113, 90, 72, 58, 46, 37, 30, 24, 19, 15, 12, 10),
+)
+INPUTS = {  # after prunings: channels of conv 2, inputs of fc 1, fc 2, fc 3
+    0: (6, 400, 120, 84),
+    1: (5, 320, 96, 67),
+    5: (2, 131, 40, 27),
+    10: (2, 43, 14, 9),
+    20: (2, 5, 2, 2),
+}
+WHOLE = {1: 47_910, 2: 38_339, 5: 19_649, 10: 6_668, 15: 2_414, 20: 1_021}  # of hybrid
+ONLY_FC = {1: 48_054, 2: 38_627, 5: 20_225, 10: 7_244, 15: 2_990, 20: 1_597}
+
+
+def pruned(method):
+    """Connections of every layer of LeNet, level by level, of hardly trained networks."""
     rng = np.random.default_rng(802)
-    weights = [rng.standard_normal(shape) for shape in ((10, 20), (10, 10), (5, 10))]
-    gone = {}
-    for method in METHODS:
-        drops = networks.pruner(method, Model())(weights, np.random.default_rng(803))
-        gone[method] = [len(drop) for drop in drops]
-    assert gone.pop(FC_ONLY) == [0, 20, 10]
-    assert set(map(tuple, gone.values())) == {(40, 20, 10)}
-    for method, layers in {L1_S: (0, 1, 2), HYBRID: (0,), RANDOM_S: (0, 1, 2)}.items():
-        drops = networks.pruner(method, Model())(weights, np.random.default_rng(803))
-        for k in layers:  # whole columns
-            n_out, n_in = weights[k].shape
-            _, counts = np.unique(drops[k] % n_in, return_counts=True)
-            assert set(counts) == {n_out}
+    part = rng.random((2, 784)), np.array([3, 4])
+    chain = Chain(LEVELS, networks.pruner(method))
+    links = run_chain(networks.config(Settings(epochs=1), 7, "two"), Data(part, None, part), chain)
+    return np.array([link.connections for link in links])
+
+
+@pytest.mark.parametrize("method", [L1_US, RANDOM_US])
+def test_single_connections_of_lenet_go_as_in_the_papers_program(method):
+    np.testing.assert_array_equal(pruned(method).T, UNSTRUCTURED)
+
+
+@pytest.mark.parametrize("method", [L1_S, L2_S, LINF_S, RANDOM_S])
+def test_channels_of_lenet_go_as_in_the_papers_program(method):
+    found = pruned(method)
+    for level, inputs in INPUTS.items():
+        each = [n * size for n, size in zip(inputs, (16 * 9, 120, 84, 10), strict=True)]
+        assert found[level].tolist() == [54, *each]
+
+
+@pytest.mark.parametrize(("method", "totals"), [(HYBRID, WHOLE), (FC_ONLY, ONLY_FC)])
+def test_layers_of_lenet_go_in_ways_of_their_own(method, totals):
+    found = pruned(method)
+    assert {level: found[level].sum() for level in totals} == totals
+    np.testing.assert_array_equal(found[:, 2:].T, UNSTRUCTURED[2:])
 
 
 def test_l_inf_is_minus_infinity():
-    weight = np.array([[0.9, -0.1, 0.3, 0.05], [0.2, 0.6, -0.3, 0.7], [-0.4, 0.5, 0.3, -0.02]])
-    drops = networks.pruner(LINF_S, Model((4, 3), 1, ("only",), 0))(
-        [np.hstack([weight, weight + 9])]
-    )
-    columns = np.unique(drops[0] % 8)
-    assert columns.tolist() == [1, 3]  # .02 and .1 are the smallest of their columns
+    rng = np.random.default_rng(803)
+    weights = [rng.uniform(1, 2, shape) for shape in ((2, 9), (2, 45), (2, 5), (2, 5), (2, 5))]
+    weights[1][1, 30] = 0.01  # the smallest of all stands in channel 3
+    weights[2][0] = [0.9, 0.1, 0.3, 0.05, 0.4]  # and here in column 3
+    drops = networks.pruner(LINF_S)(weights, rng)
+    assert np.unique(drops[1] % 45 // 9).tolist() == [3]
+    assert np.unique(drops[2] % 5).tolist() == [3]
 
 
 def test_every_figure_and_table_has_a_name():
-    assert set(FIGURES) == {*(f"fig{k}" for k in range(1, 15)), "table1", "table2"}
+    plain = {*(f"fig{k}" for k in range(1, 15)), "table1", "table2"}
+    assert set(FIGURES) == plain | {f"{name}_augmented" for name in plain - {"table1"}}
     drawn = "figure 2, figure 5, figure 9, figure 10, figure 11"
-    assert FIGURES["fig9"].source == f"Paganini and Forde 2020, {drawn}"
+    for name in ("fig9", "fig9_augmented"):
+        assert FIGURES[name].source == f"Paganini and Forde 2020, {drawn}"
 
 
 def test_table_1_is_that_of_the_paper():
-    rows = figure_1._table_1(Model()).rows
+    rows = figure_1._table_1().rows
     assert [row[2] for row in rows] == [*published.TABLE_1]
-    assert rows[0][3] == "267"
 
 
 def test_table_2_of_the_paper_has_a_number_for_every_method():
@@ -159,17 +226,22 @@ def outcome(links, positions):
     return Outcome(None, levels=tuple(links), positions=positions)
 
 
-def test_distances_and_emptiness_by_hand():
+def test_distances_by_hand():
     dense = np.ones((2, 2))
     one = outcome([link(0, [dense]), link(1, [sparse([[1, 0], [1, 1]])])], (4,))
     other = outcome([link(0, [dense]), link(1, [sparse([[0, 0], [1, 1]])])], (4,))
     found = measures.distances([one], [other], 2)
     np.testing.assert_array_equal(found[0, :, 0], [0, 1 / 3, np.nan])
-    columns = outcome([link(0, [sparse([[1, 0, 0], [1, 0, 0]])])], (6,))
-    np.testing.assert_array_equal(measures.empty([columns], 0, 1), [[2 / 3, np.nan]])
-    np.testing.assert_array_equal(measures.empty([columns], 0, 1, outputs=True), [[0, np.nan]])
-    assert measures.expected_empty(columns, 0).tolist() == [pytest.approx(4 / 9)]
-    assert measures.expected_empty(columns, 0, outputs=True).tolist() == [pytest.approx(8 / 27)]
+
+
+def test_emptiness_of_channels_by_hand():
+    kernels = np.zeros((2, 27))  # three input channels, of which the second has a connection
+    kernels[1, 10] = 1
+    chain = outcome([link(0, [np.ones((1, 9)), sparse(kernels)])], (9, 54))
+    np.testing.assert_array_equal(measures.empty([chain], 1, 1), [[2 / 3, np.nan]])
+    np.testing.assert_array_equal(measures.empty([chain], 1, 1, outputs=True), [[0.5, np.nan]])
+    by_chance = measures.expected_empty(chain, 1), measures.expected_empty(chain, 1, outputs=True)
+    np.testing.assert_allclose(by_chance, [[(53 / 54) ** 18], [(53 / 54) ** 27]])
 
 
 def test_accuracies_of_a_chain_that_diverged_are_missing():
@@ -178,11 +250,19 @@ def test_accuracies_of_a_chain_that_diverged_are_missing():
     assert measures.mean_over("x", found, [1, 2]).values == ()
 
 
-def test_effective_sparsity_counts_what_leads_nowhere():
-    # The second hidden unit has no output.
-    chain = outcome([link(1, [sparse([[1, 1], [1, 1]]), sparse([[1, 0]])])], (4, 2))
-    assert measures.pruned_fractions(chain).tolist() == [pytest.approx(1 / 6)]
-    assert measures.pruned_fractions(chain, "output").tolist() == [pytest.approx(0.5)]
+def test_effective_sparsity_counts_channels_that_lead_nowhere():
+    weights = [np.ones(s) for s in ((6, 9), (16, 54), (120, 400), (84, 120), (10, 84))]
+    weights[1][:, 9:18] = 0  # nobody reads the second channel
+    weights[2][:, 25:50] = 0  # nor, of those after it, the second, wherever it is flattened to
+    weights[2][:, 50:74] = 0  # of the third one place is read
+    job = Job("some", networks.config(Settings(), 7, "numbers"))
+    layers = [weights[0], *map(sparse, weights[1:])]
+    chain = Outcome(job, levels=(link(0, layers),), positions=tuple(w.size for w in weights))
+    there = [54, 15 * 45 + 45, 120 * (400 - 25 - 24), 120 * 84, 840]
+    assert measures.pruned_fractions(chain).tolist() == [pytest.approx(1 - sum(there) / 59_838)]
+    leading = [45, 15 * 45, *there[2:]]
+    expected = pytest.approx(1 - sum(leading) / 59_838)
+    assert measures.effectively_pruned(chain).tolist() == [expected]
 
 
 def test_a_collapse_is_the_first_iteration_below_half():
@@ -217,9 +297,9 @@ def made_chains(accuracy, rng_of=lambda job: 804, unstable=0.1):
 
 def _made(job, accuracy, rng_of, unstable):
     """Weights of a seed that move a little between levels; pruned as the job says."""
-    sizes = job.config.model.sizes
     first = np.random.default_rng(job.config.seed)
-    weights = [first.standard_normal((after, before)) for before, after in pairwise(sizes)]
+    shapes = [layer.weight.shape for layer in job.config.model.build(first).weighted]
+    weights = [first.standard_normal(shape) for shape in shapes]
     moves, levels = np.random.default_rng(rng_of(job)), []
     for number in range(job.chain.levels + 1):
         if number:
@@ -231,7 +311,7 @@ def _made(job, accuracy, rng_of, unstable):
         value = accuracy(job.name.split(", ")[0], job.name.split(", ")[1], number)
         noise = 0.001 * job.config.seed
         levels.append(link(number, [w.copy() for w in weights], value - noise))
-    positions = tuple(a * b for a, b in pairwise(sizes))
+    positions = tuple(a * b for a, b in shapes)
     return Outcome(job, levels=tuple(levels), positions=positions)
 
 
@@ -247,7 +327,7 @@ def _without(weight, drop):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Scale laptop with a small network: the trainings are made up, the rest is not."""
-    settings = Settings(40, epochs=2, levels=LEVELS, seeds=3, model=SMALL)
+    settings = Settings(40, epochs=2, levels=LEVELS, seeds=3, width=0.25)
     for figure in (figure_1, figure_10, figure_13):
         monkeypatch.setitem(figure.SETTINGS, "laptop", settings)
 
@@ -323,16 +403,16 @@ def test_figure_1_of_made_up_chains():
 
 @pytest.mark.parametrize(("structured", "agrees"), [(0.3, True), (0.05, False)])
 def test_unstable_structured_pruning_is_told(structured, agrees):
-    seeds = np.array([[0.0], [0.001], [0.002]]) * np.ones(3)
+    seeds = np.array([[0.0], [0.001], [0.002]]) * np.ones(5)
     stable = {m: (structured if m.endswith(" S") else 0.1) + seeds for m in METHODS}
     grown = np.stack([0.1 + seeds, 0.2 + seeds], axis=2)
     found = found_with(as_published, stability=stable, magnitudes=grown)
-    claims = judged._stability(found, replace(networks.LAPTOP, model=SMALL))
+    claims = judged._stability(found)
     assert about(claims, "have more stable weights") == [agrees] * 2
     assert about(claims, "negative rank correlation") == [agrees]
     assert about(claims, "magnitudes grow as sparsity does") == [True] * 3
     found["magnitudes"] = grown[:, :, ::-1]
-    claims = judged._stability(found, replace(networks.LAPTOP, model=SMALL))
+    claims = judged._stability(found)
     assert about(claims, "magnitudes grow as sparsity does") == [False] * 3
 
 
@@ -390,20 +470,21 @@ def test_a_sign_that_diverges_does_not_converge():
 def test_figure_13_of_masks_that_differ_and_of_the_same():
     away = made_chains(as_published, lambda job: 804 + job.config.epochs, 5.0)
     report = figure_13.run(context(train=away))
-    assert about(report.claims, "are others than those found after 2") == [True] * 3
+    assert about(report.claims, "are others than those found after 2") == [True] * 5
     same = figure_13.run(context(train=made_chains(as_published)))
-    assert about(same.claims, "are others than those found after 2") == [False] * 3
+    assert about(same.claims, "are others than those found after 2") == [False] * 5
     assert about(same.claims, "more in common than unrelated masks") == [True]
 
 
 # ---------------------------------------------------------------- smoke
 
 
-@pytest.mark.parametrize("figure", ["fig1", "fig10", "fig13"])
+@pytest.mark.parametrize("figure", ["fig1", "fig10", "fig13", "table2_augmented"])
 def test_smoke(figure, tmp_path):
     loaders = {"fashion-mnist-sample": data_loaders.fashion_mnist_sample}
     asked = reproduce.order("masks_2020", figure, "smoke", workers=0)
-    report = reproduce.reproduce(asked, loaders, tmp_path / "out")
+    augmentation = data_loaders.augmentation
+    report = reproduce.reproduce(asked, loaders, tmp_path / "out", augmentation=augmentation)
     assert report.claims
     assert report.tables[0].rows
     for name in report.pictures:
@@ -418,4 +499,4 @@ def test_seeds_that_were_asked_for_are_those_that_are_told():
     fewer = networks.asked({"laptop": networks.LAPTOP}, context(seeds=2))
     assert fewer == replace(networks.LAPTOP, seeds=2)
     assert networks.asked({"laptop": networks.LAPTOP}, context()) == networks.LAPTOP
-    assert "2 seeds" in networks.notes(fewer, "numbers")[-1]
+    assert "2 seeds" in networks.notes(fewer, "numbers", False)[1]

@@ -79,7 +79,7 @@ def test_all_share_one_set_of_hyper_parameters(method):
     assert settings.optimizer.momentum == 0.9
     assert settings.optimizer.weight_decay == 0.0005
     assert not settings.optimizer.nesterov
-    assert settings.model.dense == []
+    assert not settings.model.dense
     assert settings.model.initialisation == "kaiming_uniform"
 
 

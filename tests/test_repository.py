@@ -17,7 +17,7 @@ TIERS = [
     ["plots", "plots_density", "plots_topology", "analysis", "lottery"],
     ["train", "train_step", "train_checks", "history", "recorders", "checkpoint"],
     ["methods", "at_init"],
-    ["models", "network", "network_changes", "network_checks", "downsize", "shadow"],
+    ["models", "network", "network_changes", "network_checks", "network_units", "downsize", "shadow"],
     ["layers", "losses", "optim", "initialise", "residual"],
     ["conv"],
     ["csr", "csr_checks", "selection", "allocation", "schedules", "topology", "pruning", "npz"],

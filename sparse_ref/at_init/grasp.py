@@ -17,8 +17,11 @@ Departures
   an error, here nothing is removed.
 * It splits each batch in two and sums both g and Hg over the halves (`halves`): with an even number
   of examples that is a factor 4 and changes no rank.
-* It draws the weights of linear layers anew for scoring (`fc_reinit_for_scoring`) and trains those
-  it had. To score with weights of your own, score another network with the same connections.
+* It draws the weights of linear layers, not of convolutions, anew for scoring
+  (`fc_reinit_for_scoring`) and trains those it had. To score with weights of your own, score
+  another network with the same connections.
+* It scores in training mode (an ``.eval()`` is commented out), Synaptic-Flow's code in evaluation:
+  `batch_statistics`. The running numbers of batch normalisation do not move here.
 * It draws its examples class by class. Whoever calls does that.
 """
 
@@ -32,6 +35,7 @@ import numpy as np
 from sparse_ref.at_init.conventions import conventional
 from sparse_ref.at_init.hessian import check_second_order, hessian_product, weight_gradients
 from sparse_ref.at_init.pool import Drops, batches, check_finite, pruned_at_once
+from sparse_ref.initialise import kernel_of
 from sparse_ref.methods.base import check_number
 from sparse_ref.network import Network
 from sparse_ref.pruning.weights import check_generator, values_of
@@ -49,6 +53,7 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
     },
     "synaptic-flow": {
         "batch_size": SYNAPTIC_FLOW_BATCH,
+        "batch_statistics": False,
         "count": "trunc_removed",
         "ties": "drop_all",
     },
@@ -67,6 +72,7 @@ def grasp(
     batch_size: int | None = None,
     halves: bool = False,
     fc_reinit_for_scoring: bool = False,
+    batch_statistics: bool = True,
     rng: np.random.Generator | None = None,
     count: str = "round_kept",
     ties: str = "keep_low_index",
@@ -78,13 +84,13 @@ def grasp(
     ----------
     net : Network
         Not changed; sparse and dense layers alike. Its loss must be the softmax cross-entropy.
-    x, y : (n, n_in), (n,)
+    x, y : (n, ...), (n,)
         Examples and labels.
     density : float
         Of the layers that compete together, in [0, 1]; a `Fraction` is counted exactly.
     exclude : sequence of int
         Layers of ``net.weighted`` that lose nothing and do not count.
-    temperature, batch_size, halves, fc_reinit_for_scoring, rng
+    temperature, batch_size, halves, fc_reinit_for_scoring, batch_statistics, rng
         See `grasp_scores`.
     count, ties : str
         See `sparse_ref.at_init.pool`.
@@ -104,6 +110,7 @@ def grasp(
         batch_size=batch_size,
         halves=halves,
         fc_reinit_for_scoring=fc_reinit_for_scoring,
+        batch_statistics=batch_statistics,
         rng=rng,
     )
     return pruned_at_once("grasp", net, [-s for s in scores], density, exclude, count, ties)
@@ -118,6 +125,7 @@ def grasp_scores(
     batch_size: int | None = None,
     halves: bool = False,
     fc_reinit_for_scoring: bool = False,
+    batch_statistics: bool = True,
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, ...]:
     """``S = -w (H g)`` of every connection, divided by ``|sum S| + 1e-10``.
@@ -125,8 +133,9 @@ def grasp_scores(
     Parameters
     ----------
     net : Network
-        Not changed. It works as in evaluation, without dropout; biases are held fixed.
-    x, y : (n, n_in), (n,)
+        Not changed. It works without dropout; biases, and what batch normalisation trains, are held
+        fixed.
+    x, y : (n, ...), (n,)
     temperature : float
         The loss is that of ``outputs / temperature``.
     batch_size : int, optional
@@ -134,7 +143,11 @@ def grasp_scores(
     halves : bool
         Each batch counts as two, the first with ``n // 2`` examples.
     fc_reinit_for_scoring : bool
-        Score with weights drawn from N(0, 2 / (n_in + n_out)); the network keeps its own.
+        Score with weights of linear layers drawn from N(0, 2 / (n_in + n_out)); the network keeps
+        its own, and convolutions keep theirs.
+    batch_statistics : bool
+        Batch normalisation goes by the numbers of each batch, as in training; else by the running
+        ones, which at initialisation know nothing of the network.
     rng : Generator, optional
         For that draw: a stream for each layer is spawned. Nothing else draws.
 
@@ -156,8 +169,9 @@ def grasp_scores(
     parts = batches("grasp", net, x, y, batch_size)
     parts = [half for part in parts for half in _halves(*part)] if halves else parts
     net = _drawn_anew(net, rng) if fc_reinit_for_scoring else net
-    g = _sums(weight_gradients(net, *part, temperature) for part in parts)
-    hg = _sums(hessian_product(net, *part, g, temperature) for part in parts)
+    how = temperature, batch_statistics
+    g = _sums(weight_gradients(net, *part, *how) for part in parts)
+    hg = _sums(hessian_product(net, *part, g, *how) for part in parts)
     scores = [-values_of(la.weight) * product for la, product in zip(net.weighted, hg, strict=True)]
     check_finite("grasp", "scores", scores)
     total = abs(math.fsum(float(s.sum(dtype=np.float64)) for s in scores)) + SMALL
@@ -176,12 +190,14 @@ def _sums(by_batch):
 
 
 def _drawn_anew(net, rng):
-    """A copy whose weights come from Glorot's normal law."""
+    """A copy in which the weights of linear layers come from Glorot's normal law."""
     if rng is None:
         raise ValueError("grasp: weights drawn anew for scoring need a generator, got None")
     check_generator("grasp", rng)
     anew = copy.deepcopy(net)
     for layer, stream in zip(anew.weighted, rng.spawn(len(anew.weighted)), strict=True):
+        if kernel_of(layer) is not None:
+            continue
         values = values_of(layer.weight)
         values[:] = math.sqrt(2 / (layer.n_in + layer.n_out)) * stream.standard_normal(len(values))
     return anew

@@ -16,11 +16,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sparse_ref.bench import (
     company,
+    convnets,
+    convolutions,
     crossing,
     events,
     layers,
     machine,
     million,
+    model_table,
     pictures,
     scaling,
     training,
@@ -105,6 +108,12 @@ def measure(
         yield from crossing.measure(settings, peers, say)
     if "scaling" in parts:
         yield from scaling.measure(settings, say, settings.largest)
+    if "convolutions" in parts:
+        yield from convolutions.measure(settings, peers, say)
+    if "convnets" in parts:
+        yield from convnets.measure(settings, peers, say)
+    if "models" in parts:
+        yield from model_table.measure(settings, say)
 
 
 def result(

@@ -24,7 +24,7 @@ from sparse_ref.optim import sgd
 Record = dict[str, Any]
 Say = Callable[[str], None]
 
-MODELS = {"resnet18": models.resnet18, "vgg16": models.vgg_cifar}
+MODELS: dict[str, Callable[..., Network]] = {"resnet18": models.resnet18, "vgg16": models.vgg_cifar}
 DENSITY, RATE, MOMENTUM, CLASSES = 0.05, 0.01, 0.9, 10
 IMAGE = (3, 32, 32)
 SEED = 2025
@@ -60,7 +60,7 @@ def measure(settings: Settings, peers: Peers, say: Say) -> Iterator[Record]:
         memory ``"network_bytes"``, what two steps need beyond what was there before, and
         ``"peak_bytes"`` of the whole process.
     """
-    for name in MODELS:
+    for name in settings.convnets:
         about = {"part": "convnets", "network": name, "width": settings.convnet_width}
         about |= {"batch": settings.convnet_batch, "density": DENSITY}
         about["connections"] = sum(network(name, settings.convnet_width).connections)

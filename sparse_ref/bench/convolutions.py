@@ -6,6 +6,7 @@ them: dense calls take half a second, and one for each figure would take thrice 
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -84,15 +85,13 @@ def _measured(
 def _ways(peers: Peers) -> dict[Way, Callable[[ConvProblem], Stages]]:
     ways: dict[Way, Callable[[ConvProblem], Stages]] = {(OURS, "tiles"): conv_contenders.ours}
     if peers.torch:
-        for layout, last in (("channels first", False), ("channels last", True)):
-            ways[TORCH_DENSE, layout] = lambda given, last=last: conv_contenders.torch_dense(
-                given, peers, last
-            )
+        dense = partial(conv_contenders.torch_dense, peers=peers)
+        ways[TORCH_DENSE, "channels first"] = partial(dense, channels_last=False)
+        ways[TORCH_DENSE, "channels last"] = partial(dense, channels_last=True)
     if peers.sparseprop:
-        for loops, over_rows in (("over examples", False), ("over rows", True)):
-            ways[SPARSEPROP, loops] = lambda given, rows=over_rows: conv_contenders.sparseprop(
-                given, peers, rows
-            )
+        sparse = partial(conv_contenders.sparseprop, peers=peers)
+        ways[SPARSEPROP, "over examples"] = partial(sparse, over_rows=False)
+        ways[SPARSEPROP, "over rows"] = partial(sparse, over_rows=True)
     return ways
 
 

@@ -3,21 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from sparse_ref.bench.contenders import BACKWARD, BOTH, FORWARD, WEIGHT_GRADIENT
-from sparse_ref.bench.peers import (
-    OURS,
-    ROWS,
-    SCIPY,
-    SPARSEPROP,
-    TORCH_CSR,
-    TORCH_DENSE,
-)
+from sparse_ref.bench.conv_pictures import convolutions
+from sparse_ref.bench.panels import LOOKS, finish, grid, plain_ticks, ratios
+from sparse_ref.bench.peers import ROWS
 from sparse_ref.bench.records import Record, select, shape, values
 from sparse_ref.bench.shares import shares
 from sparse_ref.bench.verdicts import LEAST_SHARE, crossing_of
@@ -25,14 +18,6 @@ from sparse_ref.plots import COLOURS
 
 DPI = 130
 BATCH = 128
-LOOKS = {  # black is ours; a marker of its own besides a colour of its own
-    OURS: (COLOURS[0], "o", "-"),
-    ROWS: (COLOURS[0], "o", ":"),
-    SCIPY: (COLOURS[4], "v", "-."),
-    TORCH_CSR: (COLOURS[6], "s", "--"),
-    TORCH_DENSE: (COLOURS[1], "^", "-."),
-    SPARSEPROP: (COLOURS[3], "D", "-"),
-}
 KERNELS = {FORWARD: 0, WEIGHT_GRADIENT: 3, BACKWARD: 6}  # colour of each
 
 
@@ -43,6 +28,7 @@ def write_all(folder: Path, records: Sequence[Record]) -> list[Path]:
         "crossing.png": crossing(records),
         "roofline.png": roofline(records),
         "scaling.png": scaling(records),
+        "convolutions.png": convolutions(records),
     }
     drawn = {name: figure for name, figure in figures.items() if figure is not None}
     for name, figure in drawn.items():
@@ -61,14 +47,14 @@ def speed_up(records: Sequence[Record]) -> Figure | None:
     layers = list(dict.fromkeys(shape(r) for r in here))
     if not here:
         return None
-    figure, axes = _grid(len(whats), len(layers))
+    figure, axes = grid(len(whats), len(layers))
     for row, what in zip(axes, whats, strict=True):
         for ax, name in zip(row, layers, strict=True):
             part = [r for r in here if r["what"] == what and shape(r) == name]
-            _ratios(ax, part)
+            ratios(ax, part)
             ax.set_title(f"{what}, {name}", fontsize=9)
         row[0].set_ylabel("their time / ours")
-    _finish(figure, axes, f"batch {BATCH}, float32, threads: {here[0]['threads']}")
+    finish(figure, axes, f"batch {BATCH}, float32, threads: {here[0]['threads']}")
     return figure
 
 
@@ -79,7 +65,7 @@ def crossing(records: Sequence[Record]) -> Figure | None:
         return None
     layers = list(dict.fromkeys((r["n_in"], r["n_out"]) for r in here))
     threads = values(here, "threads")
-    figure, axes = _grid(len(threads), len(layers), share=False)
+    figure, axes = grid(len(threads), len(layers), share=False)
     for row, count in zip(axes, threads, strict=True):
         for ax, layer in zip(row, layers, strict=True):
             part = select(here, n_in=layer[0], n_out=layer[1], threads=count)
@@ -91,7 +77,7 @@ def crossing(records: Sequence[Record]) -> Figure | None:
             name = f"{layer[0]}x{layer[1]}, threads: {count}"
             ax.set_title(f"{name}\ndense faster from density {text}", fontsize=9)
         row[0].set_ylabel("ms, forward + backward")
-    _finish(figure, axes, f"batch {BATCH}, float32")
+    finish(figure, axes, f"batch {BATCH}, float32")
     return figure
 
 
@@ -103,7 +89,7 @@ def roofline(records: Sequence[Record]) -> Figure | None:
     if not found:
         return None
     layers = list(dict.fromkeys(shape(s.record) for s in found))
-    figure, axes = _grid(1, len(layers))
+    figure, axes = grid(1, len(layers))
     for ax, name in zip(axes[0], layers, strict=True):
         for what, k in KERNELS.items():
             part = [s for s in found if s.record["what"] == what and shape(s.record) == name]
@@ -115,7 +101,7 @@ def roofline(records: Sequence[Record]) -> Figure | None:
     tops = [100 * s.roofline / median(s.record["seconds"]) for s in found]
     axes[0][0].set_ylim(0, 1.05 * max(100, *tops))
     axes[0][0].set_ylabel("% of the roofline")
-    _finish(figure, axes, f"batch {BATCH}, float32, threads: {most}")
+    finish(figure, axes, f"batch {BATCH}, float32, threads: {most}")
     return figure
 
 
@@ -125,7 +111,7 @@ def scaling(records: Sequence[Record]) -> Figure | None:
     if not here:
         return None
     here = select(here, threads=max(values(here, "threads")))
-    figure, (axes,) = _grid(1, 2, share=False)
+    figure, (axes,) = grid(1, 2, share=False)
     quantities = {
         "ms": lambda r: 1e3 * median(r["seconds"]),
         "peak of memory, MB": lambda r: r["peak_bytes"] / 1e6,
@@ -141,30 +127,13 @@ def scaling(records: Sequence[Record]) -> Figure | None:
         line = [of(last) * c / last["connections"] for c in x]
         ax.plot(x, line, color="0.6", linestyle=":", label="as connections", zorder=0)
         ax.set(xscale="log", yscale="log", ylabel=label)
-    _finish(figure, [axes], f"threads: {here[0]['threads']}", x="connections", densities=False)
+    finish(figure, [axes], f"threads: {here[0]['threads']}", x="connections", densities=False)
     return figure
 
 
 def _kernels(records):
     here = select(records, part="kernels", batch=BATCH)
     return select(here, threads=max(values(here, "threads"))) if here else []
-
-
-def _ratios(ax, records):
-    mine = {r["density"]: r["seconds"] for r in select(records, who=OURS)}
-    for who in (SCIPY, TORCH_CSR, SPARSEPROP, TORCH_DENSE):
-        part = select(records, who=who)
-        if part:
-            colour, marker, style = LOOKS[who]
-            x = [r["density"] for r in part]
-            rounds = [np.divide(r["seconds"], mine[r["density"]]) for r in part]
-            middle = [median(r["seconds"]) / median(mine[r["density"]]) for r in part]
-            ax.plot(x, middle, label=who, color=colour, marker=marker, linestyle=style)
-            low, high = [r.min() for r in rounds], [r.max() for r in rounds]
-            ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-    ax.axhline(1, color=COLOURS[0], linewidth=0.8)
-    ax.set_yscale("log")
-    _plain_ticks(ax.yaxis)
 
 
 def _times(ax, records):
@@ -178,33 +147,4 @@ def _times(ax, records):
         low, high = [t.min() for t in taken], [t.max() for t in taken]
         ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     ax.set_yscale("log")
-    _plain_ticks(ax.yaxis)
-
-
-def _grid(rows, columns, share=True):
-    size = (3.1 * columns + 2.0, 2.9 * rows + 0.3)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if share else False)
-    return figure, axes
-
-
-def _finish(figure, axes, title, x="density", densities=True):
-    """What all pictures share: a title, the axis below, a grid, one legend beside the panels."""
-    figure.suptitle(title, fontsize=9)
-    handles: dict[str, Any] = {}
-    for ax in np.ravel(axes):
-        ax.grid(alpha=0.25)
-        if densities:
-            ax.set_xscale("log")
-            _plain_ticks(ax.xaxis)
-        handles |= {label: h for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    for ax in axes[-1]:
-        ax.set_xlabel(x)
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False)
-
-
-def _plain_ticks(axis):
-    """1, 2, 5, 10, ... instead of powers of ten alone."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
+    plain_ticks(ax.yaxis)

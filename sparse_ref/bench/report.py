@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from sparse_ref.bench.clock import ratio
+from sparse_ref.bench import conv_report
 from sparse_ref.bench.contenders import WHATS
+from sparse_ref.bench.judging import Verdict
 from sparse_ref.bench.peers import OURS
 from sparse_ref.bench.records import Record, seconds, select, shape, values
 from sparse_ref.bench.shares import shares
-from sparse_ref.bench.verdicts import Verdict
+from sparse_ref.bench.tables import against, bytes_of, count_of, in_ms, new_table
 
 NOTES = (
     "ms: median of the rounds. A ratio is theirs over ours, of the medians, and in brackets its "
@@ -21,6 +21,7 @@ NOTES = (
     "SciPy and PyTorch CSR run without bias, with a transposed weight made beforehand; SciPy on "
     "one thread always, and it has no product for the weight gradient.",
     "sparse_ref takes both gradients in one pass (backward): it has no input gradient alone.",
+    *conv_report.NOTES,
 )
 
 
@@ -33,11 +34,14 @@ def tables(records: Sequence[Record]) -> Iterator[Table]:
     yield from _training(select(records, part="training"))
     yield from _events(select(records, part="events"))
     yield from _scaling([r for r in select(records, part="scaling") if "seconds" in r])
+    yield from conv_report.convolution_tables(records)
+    yield from conv_report.convnet_table(records)
+    yield from conv_report.model_table(records)
 
 
 def verdict_table(rows: Sequence[Verdict]) -> Table:
     """The table of what must be reached."""
-    table = _table("what must be reached", ["what"], ["threads", "asked", "measured", "verdict"])
+    table = new_table("what must be reached", ["what"], ["threads", "asked", "measured", "verdict"])
     previous = None
     for row in rows:
         name = row.what if row.what != previous else ""
@@ -52,13 +56,13 @@ def _limits(limits):
     threads = values(limits, "threads")
     if not threads:
         return
-    table = _table("what this machine can do", ["what"], [_threads(count) for count in threads])
+    table = new_table("what this machine can do", ["what"], [count_of(count) for count in threads])
     peaks = [select(limits, what="peak", threads=count)[0]["flops"] for count in threads]
     table.add_row("multiply-adds in registers", *(f"{flops / 1e9:.0f} GFLOP/s" for flops in peaks))
     for size in values(limits, "bytes"):
         here = [select(limits, bytes=size, threads=count)[0] for count in threads]
         rates = [f"{r['bytes_per_second'] / 1e9:.1f} GB/s" for r in here]
-        table.add_row(f"rows gathered from {_bytes(size)} a thread", *rates)
+        table.add_row(f"rows gathered from {bytes_of(size)} a thread", *rates)
     yield table
 
 
@@ -68,12 +72,12 @@ def _kernels(records):
             for count in values(records, "threads"):
                 here = select(records, what=what, batch=batch, threads=count)
                 if here:
-                    yield _kernel_table(here, f"{what}, batch {batch}, {_threads(count)}")
+                    yield _kernel_table(here, f"{what}, batch {batch}, {count_of(count)}")
 
 
 def _kernel_table(records, title):
     ours, *others = list(dict.fromkeys(r["who"] for r in records))
-    table = _table(
+    table = new_table(
         title, ["layer"], ["density", f"{ours}\nms", *(f"{who}\nms, ratio" for who in others)]
     )
     previous = None
@@ -82,8 +86,8 @@ def _kernel_table(records, title):
             table.add_section()
         previous = shape(r)
         here = {key: r[key] for key in ("n_in", "n_out", "density")}
-        cells = [_against(seconds(records, who=who, **here), r["seconds"]) for who in others]
-        table.add_row(shape(r), f"{r['density']:g}", _ms(r["seconds"]), *cells)
+        cells = [against(seconds(records, who=who, **here), r["seconds"]) for who in others]
+        table.add_row(shape(r), f"{r['density']:g}", in_ms(r["seconds"]), *cells)
     return table
 
 
@@ -92,12 +96,12 @@ def _shares(records):
     if not found:
         return
     columns = ["threads", "density", "roofline ms", "measured ms", "share"]
-    table = _table("share of the roofline", ["kernel", "layer"], columns)
+    table = new_table("share of the roofline", ["kernel", "layer"], columns)
     for share in found:
         r = share.record
         part = share.roofline / median(r["seconds"])
         cells = (str(r["threads"]), f"{r['density']:g}", f"{1e3 * share.roofline:.3f}")
-        table.add_row(r["what"], shape(r), *cells, _ms(r["seconds"]), f"{part:.2f}")
+        table.add_row(r["what"], shape(r), *cells, in_ms(r["seconds"]), f"{part:.2f}")
     yield table
 
 
@@ -105,7 +109,7 @@ def _crossing(records):
     for count in values(records, "threads"):
         here = select(records, threads=count)
         if here:
-            yield _kernel_table(here, f"forward+backward against dense, {_threads(count)}")
+            yield _kernel_table(here, f"forward+backward against dense, {count_of(count)}")
 
 
 def _training(records):
@@ -113,13 +117,15 @@ def _training(records):
         here = select(records, threads=count)
         r = here[0]
         sizes = "-".join(str(n) for n in r["sizes"])
-        title = f"training {sizes}, {r['connections']:,} connections, {_threads(count)}"
+        title = f"training {sizes}, {r['connections']:,} connections, {count_of(count)}"
         whats = ["step", "epoch"]
-        table = _table(title, [f"{r['examples']:,} examples, {r['data']}"], whats)
+        table = new_table(title, [f"{r['examples']:,} examples, {r['data']}"], whats)
         ours = {what: seconds(here, who=OURS, what=what) for what in whats}
         for who in dict.fromkeys(r["who"] for r in here):
             theirs = {what: seconds(here, who=who, what=what) for what in whats}
-            cells = [_ms(theirs[w]) if who == OURS else _against(theirs[w], ours[w]) for w in whats]
+            cells = [
+                in_ms(theirs[w]) if who == OURS else against(theirs[w], ours[w]) for w in whats
+            ]
             table.add_row(who, *(f"{cell} ms" if who == OURS else cell for cell in cells))
         yield table
 
@@ -129,9 +135,9 @@ def _events(records):
         return
     r = records[0]
     title = f"rewiring {shape(r)} at density {r['density']:g}, batch {r['batch']}"
-    table = _table(title, ["what", "who"], ["threads", "ms"])
+    table = new_table(title, ["what", "who"], ["threads", "ms"])
     for r in records:
-        table.add_row(r["what"], r["who"], str(r["threads"]), _ms(r["seconds"]))
+        table.add_row(r["what"], r["who"], str(r["threads"]), in_ms(r["seconds"]))
     yield table
 
 
@@ -139,48 +145,8 @@ def _scaling(records):
     if not records:
         return
     columns = ["threads", "connections", "positions", "ms", "peak MB"]
-    table = _table("scaling", ["what"], columns)
+    table = new_table("scaling", ["what"], columns)
     for r in records:
         counts = (str(r["threads"]), f"{r['connections']:,}", f"{r['positions']:,}")
-        table.add_row(r["what"], *counts, _ms(r["seconds"]), f"{r['peak_bytes'] / 1e6:.1f}")
+        table.add_row(r["what"], *counts, in_ms(r["seconds"]), f"{r['peak_bytes'] / 1e6:.1f}")
     yield table
-
-
-def _table(title, names, numbers):
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        min_width=len(title) + 1,
-    )
-    for name in names:
-        table.add_column(name, no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _against(theirs, ours):
-    if theirs is None:
-        return "-"
-    value, low, high = ratio(theirs, ours)
-    return f"{_ms(theirs)}  {_number(value)} ({_number(low)} to {_number(high)})"
-
-
-def _number(value):
-    """Three digits or so."""
-    return f"{value:.2f}" if 0.1 <= value < 100 else f"{value:.3g}"
-
-
-def _ms(taken):
-    return f"{1e3 * median(taken):,.3f}"
-
-
-def _bytes(n):
-    return f"{n >> 20} MiB" if n >= 1 << 20 else f"{n >> 10} KiB"
-
-
-def _threads(count):
-    return f"{count} thread{'s' * (count > 1)}"

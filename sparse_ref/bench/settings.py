@@ -52,12 +52,14 @@ class Settings:
     convolution_densities, convolution_batch : tuple, int
     rounds_of_convolutions : int
         Fewer than of linear layers: dense ones take half a second.
+    convnets : tuple of str
+        Whole networks that are trained.
     convnet_width, convnet_batch : float, int
-        Of the whole networks; 1 is full width.
+        Of these; 1 is full width.
     rounds_of_convnets : int
         Training steps of every contender.
-    small_models : bool
-        Two small networks in the table of models, in place of all.
+    models : tuple of str, optional
+        Rows of the table of models; all that `model_table` knows if omitted.
     """
 
     shapes: tuple[tuple[int, int], ...]
@@ -79,10 +81,11 @@ class Settings:
     convolution_densities: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
     convolution_batch: int = 128
     rounds_of_convolutions: int = 3
+    convnets: tuple[str, ...] = ("resnet18", "vgg16")
     convnet_width: float = 1.0
     convnet_batch: int = 128
     rounds_of_convnets: int = 3
-    small_models: bool = False
+    models: tuple[str, ...] | None = None
 
 
 SHAPES = ((784, 1000), (1000, 1000), (3072, 1000), (4000, 4000))
@@ -115,10 +118,11 @@ SMOKE = Settings(
     convolution_densities=(0.1, 0.3),
     convolution_batch=16,
     rounds_of_convolutions=2,
+    convnets=("resnet18",),
     convnet_width=1 / 16,
     convnet_batch=4,
     rounds_of_convnets=2,
-    small_models=True,
+    models=("LeNet-5 A",),
 )
 SCALES = {"smoke": SMOKE, "table": TABLE, "full": FULL}
 

@@ -14,15 +14,15 @@ from sparse_ref.network import Network
 
 CLASSES = 10
 STAGES = (64, 128, 256, 512)
-POOL = "pool"
-FEATURES = (64, 64, POOL, 128, 128, POOL, *3 * (256,), POOL, *3 * (512,), POOL, *3 * (512,), POOL)
+FEATURES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
 def resnet18(torch: Any, width: float) -> Any:
     """ResNet-18 with a 3x3 stem and projections, as a `torch.nn.Module`."""
     nn = torch.nn
+    base: Any = nn.Module  # known only where PyTorch is
 
-    class Block(nn.Module):
+    class Block(base):
         def __init__(self, before, after, stride):
             super().__init__()
             self.body = nn.Sequential(
@@ -51,14 +51,13 @@ def resnet18(torch: Any, width: float) -> Any:
 def vgg16(torch: Any, width: float) -> Any:
     """VGG-16 with batch norm and one linear layer."""
     nn, parts, before = torch.nn, [], 3
-    for entry in FEATURES:
-        if entry == POOL:
-            parts.append(nn.MaxPool2d(2))
-            continue
-        after = round(entry * width)
-        parts += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after)]
-        parts.append(nn.ReLU(inplace=True))
-        before = after
+    for block in FEATURES:
+        for filters in block:
+            after = round(filters * width)
+            parts += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after)]
+            parts.append(nn.ReLU(inplace=True))
+            before = after
+        parts.append(nn.MaxPool2d(2))
     return nn.Sequential(*parts, nn.Flatten(), nn.Linear(before, CLASSES))
 
 

@@ -7,12 +7,13 @@ verdict is "not measured".
 import itertools
 from collections.abc import Sequence
 from statistics import median
-from typing import NamedTuple
 
+from sparse_ref.bench import conv_verdicts
 from sparse_ref.bench.clock import Ratio, geometric_mean, ratio
 from sparse_ref.bench.contenders import BACKWARD, BOTH, FORWARD, WEIGHT_GRADIENT
 from sparse_ref.bench.crossing import Crossing, crossing
 from sparse_ref.bench.events import DENSE_GRADIENT, RIGL_EVENT, SET_EVENT, STEP
+from sparse_ref.bench.judging import Verdict, judged
 from sparse_ref.bench.peers import (
     OURS,
     ROWS,
@@ -26,7 +27,6 @@ from sparse_ref.bench.records import Record, seconds, select, shape, values
 from sparse_ref.bench.settings import DENSITIES, SHAPES
 from sparse_ref.bench.shares import shares
 
-REACHED, MISSED, NOT_MEASURED = "reached", "missed", "not measured"
 BATCH = 128
 SIZES, EXAMPLES = [784, 1000, 1000, 1000, 10], 60_000
 CROSSING_SHAPES = ((1000, 1000), (4000, 4000))
@@ -37,28 +37,17 @@ LEAST_SHARE = 0.6
 ROOFLINE_KERNELS = (FORWARD, BACKWARD, WEIGHT_GRADIENT)
 
 
-class Verdict(NamedTuple):
-    """One row of the table."""
-
-    what: str
-    threads: int | None  # None where they do not matter
-    asked: str
-    measured: str  # in words, with its spread; empty if not measured
-    verdict: str
-    value: float | None  # what is judged
-    low: float | None
-    high: float | None
-    where: str = ""  # at which point a least was found
-
-
 def verdicts(records: Sequence[Record]) -> list[Verdict]:
     """The whole table, every row with each number of threads that was measured."""
     threads = values([r for r in records if r["part"] != "scaling"], "threads") or [None]
-    rows = (_kernels, _every_point, _epochs, _crossings, _events, _roofline)
-    judged = [row for count in threads for make in rows for row in make(records, count)]
-    first = {row.what: k for k, row in reversed(list(enumerate(judged)))}
-    by_row = sorted(judged, key=lambda row: first[row.what])  # one row's threads side by side
-    return [*by_row, _bytes(records)]
+    rows = (
+        *(_kernels, _every_point, _epochs, _crossings, _events, _roofline),
+        *(conv_verdicts.convolutions, conv_verdicts.steps),
+    )
+    found = [row for count in threads for make in rows for row in make(records, count)]
+    first = {row.what: k for k, row in reversed(list(enumerate(found)))}
+    by_row = sorted(found, key=lambda row: first[row.what])  # one row's threads side by side
+    return [*by_row, *conv_verdicts.memories(records), _bytes(records)]
 
 
 def _kernels(records, threads):
@@ -71,7 +60,7 @@ def _kernels(records, threads):
         pairs = [pair for _, pair in _points(records, threads, what, ours, theirs)]
         complete = len(pairs) == len(SHAPES) * len(DENSITIES)
         mean = geometric_mean(pairs) if complete else None
-        yield _judged(f"{name}: geometric mean", threads, mean, at_least=least)
+        yield judged(f"{name}: geometric mean", threads, mean, at_least=least)
 
 
 def _every_point(records, threads):
@@ -81,7 +70,7 @@ def _every_point(records, threads):
         (record, pair) = min(points, key=lambda point: ratio(*point[1]).value)
         worst, where = ratio(*pair), f"{shape(record)}, density {record['density']:g}"
     name = "forward, against PyTorch CSR: least of all points"
-    yield _judged(name, threads, worst, at_least=1.2, where=where)
+    yield judged(name, threads, worst, at_least=1.2, where=where)
 
 
 def _points(records, threads, what, ours, theirs):
@@ -102,7 +91,7 @@ def _epochs(records, threads):
     for who, least in ((TORCH_MASKED, 5.0), (SKLEARN, 8.0)):
         theirs = seconds(records, who=who, **here)
         found = ratio(theirs, ours) if theirs and ours else None
-        yield _judged(f"epoch of {origin}, against {who}", threads, found, at_least=least)
+        yield judged(f"epoch of {origin}, against {who}", threads, found, at_least=least)
 
 
 def _crossings(records, threads):
@@ -110,12 +99,12 @@ def _crossings(records, threads):
         found = crossing_of(records, (n_in, n_out), threads)
         name = f"crossing density, {BOTH}, {n_in}x{n_out}"
         if found is None:
-            yield _judged(name, threads, None, at_least=0.25)
+            yield judged(name, threads, None, at_least=0.25)
             continue
         middle, low, high = found
         measured = f"{middle.text} ({low.text} to {high.text})"
         spread = Ratio(middle.least, low.least, high.least)
-        yield _judged(name, threads, spread, at_least=0.25, measured=measured)
+        yield judged(name, threads, spread, at_least=0.25, measured=measured)
 
 
 def crossing_of(
@@ -155,9 +144,9 @@ def _events(records, threads):
     rigl, gradient, set_, step = (seconds(records, what=name, **here) for name in names)
     found = ratio(rigl, gradient) if rigl and gradient else None
     layer = f"{EVENT_SHAPE[0]}x{EVENT_SHAPE[1]} at density {EVENT_DENSITY:g}"
-    yield _judged(f"RigL event, {layer}, over one dense gradient", threads, found, at_most=1.3)
+    yield judged(f"RigL event, {layer}, over one dense gradient", threads, found, at_most=1.3)
     found = ratio(set_, step) if set_ and step else None
-    yield _judged(f"SET event, {layer}, over one training step", threads, found, at_most=2.0)
+    yield judged(f"SET event, {layer}, over one training step", threads, found, at_most=2.0)
 
 
 def _roofline(records, threads):
@@ -176,7 +165,7 @@ def _roofline(records, threads):
         least = ratio(*pairs[worst]).value
         where = f"least {least:.2f}: {what}, {n_in}x{n_out}, density {density:g}"
     name = "share of the roofline, density 0.05-0.2: geometric mean"
-    yield _judged(name, threads, mean, at_least=LEAST_SHARE, where=where)
+    yield judged(name, threads, mean, at_least=LEAST_SHARE, where=where)
 
 
 def _bytes(records):
@@ -185,17 +174,4 @@ def _bytes(records):
     spread = None if value is None else Ratio(value, value, value)
     name = "bytes per connection in training with momentum"
     measured = "" if value is None else f"{value:.1f}"
-    return _judged(name, None, spread, at_most=32.0, measured=measured)
-
-
-def _judged(what, threads, found, *, at_least=None, at_most=None, measured="", where=""):
-    asked = "for comparison"
-    if at_least is not None or at_most is not None:
-        asked = f"at most {at_most:g}" if at_least is None else f"at least {at_least:g}"
-    if found is None:
-        return Verdict(what, threads, asked, "", NOT_MEASURED, None, None, None)
-    value, low, high = found
-    kept = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
-    verdict = "" if asked == "for comparison" else REACHED if kept else MISSED
-    text = measured or f"{value:.2f} ({low:.2f} to {high:.2f})"
-    return Verdict(what, threads, asked, text, verdict, value, low, high, where)
+    return judged(name, None, spread, at_most=32.0, measured=measured)

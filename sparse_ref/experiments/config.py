@@ -29,6 +29,7 @@ class DataConfig(Part):
 
     name: str = "fashion-mnist-sample"
     validation: float = Field(default=0.1, ge=0, lt=1)  # fraction of the training part held out
+    augment: str | None = None  # a name in `data_loaders.AUGMENTATIONS`
 
 
 class MethodConfig(Part):
@@ -83,9 +84,8 @@ class OptimizerConfig(Part):
     bias_factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)  # sgd only
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup_epochs: int = Field(default=0, ge=0)
-    step_epochs: list[int] = Field(
-        default_factory=list
-    )  # schedule "step": where the rate is multiplied by step_factor
+    # With schedule "step": where the rate is multiplied by step_factor.
+    step_epochs: list[int] = Field(default_factory=list)
     step_factor: float = Field(default=0.1, gt=0, le=1)
 
     @field_validator("step_epochs")

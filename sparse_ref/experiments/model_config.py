@@ -88,7 +88,7 @@ class ModelConfig(Part):
             if key not in known:
                 raise ValueError(f"options.{key} is not an option of {self.name}: {known}")
         if self.name != MLP:
-            for key in OF_MLP:
+            for key in _left_to(self.name):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"name {self.name!r} settles {key}, got {getattr(self, key)}")
         return self
@@ -117,8 +117,14 @@ class ModelConfig(Part):
             settings = {name: value for name, value in settings.items() if name not in settled}
         if self.name == MLP:
             return mlp(rng=rng, structure=structure, **settings)
-        settings = {name: value for name, value in settings.items() if name not in OF_MLP}
+        for key in _left_to(self.name):
+            del settings[key]
         return MODELS[self.name](rng=rng, structure=structure, **settings, **self.options)
+
+
+def _left_to(name):
+    """Settings of `OF_MLP` that a model does not take."""
+    return [key for key in OF_MLP if key not in inspect.signature(MODELS[name]).parameters]
 
 
 def _options_of(name):

@@ -20,13 +20,14 @@ def write_all(folder: Path, results: Sequence[Result], train_x: np.ndarray) -> l
     folder : Path
     results : sequence of Result
     train_x : (n, ...)
-        Training examples; pictures of pixels are drawn where an example is an image.
+        Training examples; a picture of pixels is drawn where an example is an image whose pixels
+        are inputs of the first layer. A convolution's are the places of its window.
     """
     pictures = {"learning_curves.png": learning_curves(results)}
     sparse = [result for result in results if result.config.density is not None]
     if sparse:
         pictures["layer_densities.png"] = layer_densities(sparse)
-        if train_x.ndim == 3:
+        if train_x.ndim == 3 and sparse[0].input_degrees[0].size == train_x[0].size:
             pictures["input_connections.png"] = input_connections(sparse, train_x)
     for name, figure in pictures.items():
         figure.savefig(folder / name, dpi=DPI)

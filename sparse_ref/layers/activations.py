@@ -237,11 +237,11 @@ class SReLU:
     def _units(self, x):
         """Activations by unit, ``(tiles, n, positions, width)``."""
         n = len(self.left_threshold)
-        if x.ndim != 3 or not n or x.shape[1] % n:
+        if x.ndim != 3 or x.shape[1] % max(n, 1) or n == 0 < x.shape[1]:
             raise ValueError(
                 f"SReLU: activations must have shape (tiles, {n} * positions, width), got {x.shape}"
             )
-        return np.ascontiguousarray(x).reshape(len(x), n, x.shape[1] // n, x.shape[2])
+        return np.ascontiguousarray(x).reshape(len(x), n, x.shape[1] // max(n, 1), x.shape[2])
 
 
 def _like(who, delta, x):

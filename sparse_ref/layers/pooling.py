@@ -91,6 +91,26 @@ class _Max(_Pooling):
 
         return y, pullback
 
+    def at_maxima(self, x: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """What `other`, activations like `x`, has where `x` has its maxima.
+
+        The derivative of the output along a direction in the inputs. Of equal maxima the first in
+        scan order counts, as in the pullback.
+        """
+        x, other = self._planes(x, self.image), self._planes(other, self.image)
+        best = np.full((len(x), *self.image_out[1:], x.shape[3]), -np.inf, x.dtype)
+        out = np.zeros_like(best)
+        for dy in range(_longest(self._rows)):
+            for dx in range(_longest(self._columns)):
+                # Past the end of a short window its last place is seen again.
+                rows = np.minimum(self._rows[:, 0] + dy, self._rows[:, 1] - 1)[:, None]
+                columns = np.minimum(self._columns[:, 0] + dx, self._columns[:, 1] - 1)
+                seen = x[:, rows, columns]
+                larger = seen > best
+                best[larger] = seen[larger]
+                out[larger] = other[:, rows, columns][larger]
+        return _tiles(out, self.image)
+
 
 class _Mean(_Pooling):
     def __init__(self, image, rows, columns, divisor):

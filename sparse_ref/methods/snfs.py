@@ -186,7 +186,7 @@ def accumulate(
     for first in range(0, len(momentum), rows):
         part = momentum[first : first + rows]
         here = first, first + len(part)
-        block = grad.block(*here) if isinstance(grad, LayerGrad) else grad[slice(*here)]
+        block = grad.block(*here) if hasattr(grad, "block") else grad[slice(*here)]
         part *= mu
         part += block if new == 1 else new * block
 

@@ -5,6 +5,7 @@ from typing import Unpack
 
 from sparse_ref.layers.base import Shape
 from sparse_ref.models.build import build
+from sparse_ref.models.mlp import LOGITS_ACTIVATIONS
 from sparse_ref.models.options import Options, require_counts, require_name, require_positive
 from sparse_ref.models.rows import (
     FLAT,
@@ -27,6 +28,7 @@ def lenet_5(
     image: Shape | None = None,
     width: float = 1.0,
     response_norm: bool | None = None,
+    logits_activation: str = "none",
     **options: Unpack[Options],
 ) -> Network:
     """LeNet-5 in one of the variants that papers mean by the name.
@@ -57,6 +59,8 @@ def lenet_5(
         whole number); of ``D`` and ``D'`` the second convolution's only, as Alford2018 does.
     response_norm : bool, optional
         Of ``D`` and ``D'``, which have it unless this is False.
+    logits_activation : str
+        As of `sparse_ref.models.mlp`: ``relu`` in the program of Alford2018.
     **options
         As `sparse_ref.models.mlp`. By default `dense` names no layer; of ``D`` and ``D'`` the first
         and the last, since Alford2018 makes the two between sparse.
@@ -71,6 +75,7 @@ def lenet_5(
     require_name("lenet_5", "variant", variant, tuple(TABLES))
     require_counts("lenet_5", classes=classes)
     require_positive("lenet_5", width=width)
+    require_name("lenet_5", "logits_activation", logits_activation, tuple(LOGITS_ACTIVATIONS))
     alford = variant in ("D", "D'")
     if response_norm is not None and not alford:
         raise ValueError(
@@ -83,7 +88,8 @@ def lenet_5(
     if alford:
         options.setdefault("dense", (0, -1))
     shape = IMAGES[variant] if image is None else image
-    return build("lenet_5", [*table, Full(classes)], shape, **options)
+    outputs = Full(classes), *LOGITS_ACTIVATIONS[logits_activation]
+    return build("lenet_5", [*table, *outputs], shape, **options)
 
 
 def _tutorial(kernel: int) -> Callable[[float], list[Row]]:

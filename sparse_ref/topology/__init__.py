@@ -1,11 +1,12 @@
 """Where a network's connections are: topologies made, compared and measured.
 
 A weight is a CSR array ``(n_out, n_in)``: rows are the units a layer feeds, columns the units it
-reads. A stored 0.0 is a connection, and apart from `weight_stability` and `infer` nothing looks at
-a weight's value (``pattern="nonzero"`` only at whether it is 0). Measures cost O(connections +
-units), and nothing here is as large as a dense layer, but for these: `nnstd` pairs all units of two
-layers; `connectivity` and `path_counts` look at pairs of inputs and outputs; `spectrum` iterates,
-and each says at what cost.
+reads; of a convolution a unit is a channel, and columns are the positions of its kernels. A stored
+0.0 is a connection, and apart from `weight_stability` and `infer` nothing looks at a weight's value
+(``pattern="nonzero"`` only at whether it is 0). Measures cost O(connections + units), and nothing
+here is as large as a dense layer, but for these: `nnstd` pairs all units of two layers;
+`connectivity` and `path_counts` look at pairs of inputs and outputs; `spectrum` iterates, and each
+says at what cost.
 """
 
 from sparse_ref.topology.archive import load_topologies, save_topologies
@@ -47,6 +48,7 @@ from sparse_ref.topology.random_graphs import (
 from sparse_ref.topology.reachability import Connectivity, connectivity, path_counts
 from sparse_ref.topology.spectra import MeanGap, Spectrum, imsg, spectrum
 from sparse_ref.topology.stability import weight_stability
+from sparse_ref.topology.units import Link, UnitGraph
 from sparse_ref.topology.x_net import expected_isolated, x_net
 
 __all__ = [
@@ -54,9 +56,11 @@ __all__ = [
     "Connectivity",
     "Emptiness",
     "ErdosRenyi",
+    "Link",
     "MeanGap",
     "Spectrum",
     "Survivors",
+    "UnitGraph",
     "bernoulli",
     "categories",
     "changed",

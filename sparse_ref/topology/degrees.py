@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from sparse_ref.topology.patterns import pattern_of
+from sparse_ref.topology.patterns import inputs_in_blocks, pattern_of
 
 KINDS = ("pearson", "spearman")
 
 
-def in_degrees(weight: Any, *, pattern: str = "structural") -> np.ndarray:
+def in_degrees(weight: Any, *, pattern: str = "structural", block: int = 1) -> np.ndarray:
     """``(n_out,)`` int64: connections that enter each unit, its row's.
 
     Parameters
@@ -33,6 +33,9 @@ def in_degrees(weight: Any, *, pattern: str = "structural") -> np.ndarray:
         counted and not the channels it reads.
     pattern : str
         See `patterns.pattern_of`.
+    block : int
+        So many columns count as one input, connected if any is: with ``kh * kw`` of a convolution
+        the channels that each filter reads are counted.
 
     Examples
     --------
@@ -40,12 +43,20 @@ def in_degrees(weight: Any, *, pattern: str = "structural") -> np.ndarray:
     >>> in_degrees(mask), out_degrees(mask)
     (array([3, 0, 1]), array([1, 2, 1]))
     """
-    return np.diff(pattern_of(weight, "in_degrees", pattern).indptr).astype(np.int64)
+    weight = inputs_in_blocks(pattern_of(weight, "in_degrees", pattern), "in_degrees", block)
+    return np.diff(weight.indptr).astype(np.int64)
 
 
-def out_degrees(weight: Any, *, pattern: str = "structural") -> np.ndarray:
-    """``(n_in,)`` int64: connections that leave each unit, its column's; see `in_degrees`."""
-    weight = pattern_of(weight, "out_degrees", pattern)
+def out_degrees(weight: Any, *, pattern: str = "structural", block: int = 1) -> np.ndarray:
+    """``(n_in / block,)`` int64: connections that leave each unit, its column's.
+
+    Parameters
+    ----------
+    weight, pattern, block
+        See `in_degrees`; of a convolution's channel, with ``block = kh * kw``, the filters that
+        read it are counted.
+    """
+    weight = inputs_in_blocks(pattern_of(weight, "out_degrees", pattern), "out_degrees", block)
     return np.bincount(weight.indices, minlength=weight.shape[1]).astype(np.int64)
 
 

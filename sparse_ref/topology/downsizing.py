@@ -18,8 +18,9 @@ from scipy.sparse import csr_array
 
 from sparse_ref import csr
 from sparse_ref.topology.empty import empty_inputs, empty_neurons
-from sparse_ref.topology.paths import effective_units, fed, of_rows
+from sparse_ref.topology.paths import effective_units
 from sparse_ref.topology.patterns import Topology, chained
+from sparse_ref.topology.units import fed, of_rows
 
 RULES = ("fixpoint", "rigl", "local")
 
@@ -63,7 +64,8 @@ def survivors(
     Parameters
     ----------
     network : topology
-        See `patterns`; shapes must chain.
+        See `patterns`; shapes must chain. Of convolutions, which must keep their geometry, only
+        `sparse_ref.downsize.downsize` says what is left.
     rule : str
         ``fixpoint``: units on a path from an input to an output. ``rigl``: one sweep from inputs to
         outputs takes units without a connection from a unit that is left, and without a connection
@@ -127,7 +129,7 @@ def _local(layers):
 def _rigl(layers):
     units, last = [~empty_inputs(layers[0])], len(layers) - 1
     for k, layer in enumerate(layers):
-        entered = fed(layer, units[-1])
+        entered = fed(layer, units[-1][layer.indices])
         units.append(entered if k == last else entered & ~empty_inputs(layers[k + 1]))
     return units[1:], units[:-1]
 

@@ -16,33 +16,44 @@ Similarity of Masks", appendix B: weights that lead to no output, ``mode="output
 
 Departures
 ----------
+* Channels are looked at whole, as in the first paper's code: a connection of a kernel counts where
+  its two channels do, even if it meets nothing but padding, or positions that nothing reads.
+* Local response normalisation joins a channel to those that it scales: what changes an output is
+  on a path. Neither paper has that layer.
 * The second paper measures implicit pruning by weights that training left at their first value;
   those that read only constant zeros count there too. Here the pattern alone decides.
 """
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from sparse_ref import csr
-from sparse_ref.topology.patterns import Layers, Topology, chained
+from sparse_ref.topology.patterns import Layers, Topology
+from sparse_ref.topology.units import UnitGraph, leading, of_rows, reached, sources, wired
 
 MODES = ("both", "output", "input")
 
 
 def effective_pattern(
-    network: Topology, mode: str = "both", *, pattern: str = "structural"
+    network: Topology,
+    mode: str = "both",
+    *,
+    pattern: str = "structural",
+    graph: UnitGraph | None = None,
 ) -> Layers:
     """The connections that are effective, layer by layer, with the values they have.
 
     Parameters
     ----------
     network : topology
-        See `patterns`; shapes must chain. Dense layers of a `Network` count as complete.
+        See `patterns`. Dense layers of a `Network` count as complete.
     mode : str
         ``both``: those on a path from an input to an output. ``output``: those from which an output
         can be reached. ``input``: those that can be reached from an input.
     pattern : str
         See `patterns.pattern_of`.
+    graph : UnitGraph, optional
+        How the weights hang together. A `Network` knows that itself, as its ``unit_graph``; other
+        weights must chain if it is omitted.
 
     Returns
     -------
@@ -56,73 +67,76 @@ def effective_pattern(
     >>> layers = np.array([[1, 1], [0, 1], [0, 0]]), np.array([[1, 0, 1]])
     >>> [[layer.nnz for layer in effective_pattern(layers, mode)] for mode in MODES]
     [[2, 1], [2, 2], [3, 1]]
+
+    The same weights as two convolutions: kernels of 1x2 from one channel to three, and of 1x1 from
+    these to one. Nothing reads the second filter, and the third reads nothing.
+
+    >>> from sparse_ref.topology.units import Link, UnitGraph
+    >>> graph = UnitGraph((1, 3, 1), (Link(0, 1, weight=0, block=2), Link(1, 2, weight=1)))
+    >>> [layer.nnz for layer in effective_pattern(layers, graph=graph)]
+    [2, 1]
     """
-    layers = chained(network, "effective_pattern", pattern)
-    units = _units(layers, mode, "effective_pattern")
-    return tuple(_between(layer, units[k], units[k + 1]) for k, layer in enumerate(layers))
+    layers, graph = wired(network, "effective_pattern", pattern, graph)
+    units = _units(layers, graph, mode, "effective_pattern")
+    return tuple(_only(la, _between(la, graph, k, units)) for k, la in enumerate(layers))
 
 
 def effective_sparsity(
-    network: Topology, mode: str = "both", *, pattern: str = "structural"
+    network: Topology,
+    mode: str = "both",
+    *,
+    pattern: str = "structural",
+    graph: UnitGraph | None = None,
 ) -> float:
     """Fraction of all positions, of all layers together, without an effective connection.
 
     At least the sparsity, and equal to it where every connection is effective; nan without
     positions. Parameters as `effective_pattern`.
     """
-    layers = chained(network, "effective_sparsity", pattern)
-    units = _units(layers, mode, "effective_sparsity")
-    effective = sum(_between(w, units[k], units[k + 1]).nnz for k, w in enumerate(layers))
+    layers, graph = wired(network, "effective_sparsity", pattern, graph)
+    units = _units(layers, graph, mode, "effective_sparsity")
+    effective = sum(int(_between(la, graph, k, units).sum()) for k, la in enumerate(layers))
     positions = sum(layer.shape[0] * layer.shape[1] for layer in layers)
     return 1 - effective / positions if positions else float("nan")
 
 
 def effective_units(
-    network: Topology, mode: str = "both", *, pattern: str = "structural"
+    network: Topology,
+    mode: str = "both",
+    *,
+    pattern: str = "structural",
+    graph: UnitGraph | None = None,
 ) -> tuple[np.ndarray, ...]:
-    """Units on a path, as in `effective_pattern`: bool arrays, inputs first, one longer than it.
+    """Units on a path, as in `effective_pattern`: bool arrays, one longer than it.
 
-    ``both``: an input and an output can be reached; ``output``, ``input``: the one that is named.
+    The inputs (channels of images) first, then of each weight the units it makes: filters of a
+    convolution. ``both``: an input and an output can be reached; ``output``, ``input``: the one
+    that is named.
     """
-    return _units(chained(network, "effective_units", pattern), mode, "effective_units")
+    layers, graph = wired(network, "effective_units", pattern, graph)
+    units = _units(layers, graph, mode, "effective_units")
+    return (units[0], *(units[link.target] for link in graph.weights))
 
 
-def fed(weight: csr_array, alive: np.ndarray) -> np.ndarray:
-    """``(n_out,)`` bool: units that a connection enters from one of the ``(n_in,)`` `alive`."""
-    met = np.concatenate([[0], np.cumsum(alive[weight.indices])])
-    return met[weight.indptr[1:]] > met[weight.indptr[:-1]]
-
-
-def read(weight: csr_array, alive: np.ndarray) -> np.ndarray:
-    """``(n_in,)`` bool: units that a connection leaves to one of the ``(n_out,)`` `alive`."""
-    out = np.zeros(weight.shape[1], bool)
-    out[weight.indices[of_rows(weight, alive)]] = True
-    return out
-
-
-def of_rows(weight: csr_array, values: np.ndarray) -> np.ndarray:
-    """``(nnz,)``: of each connection, the value of the unit it enters."""
-    return np.repeat(values, np.diff(weight.indptr))
-
-
-def _units(layers, mode, who):
+def _units(layers, graph, mode, who):
+    """Of each row of units, those on a path."""
     if mode not in MODES:
         raise ValueError(f"{who}: mode must be one of {list(MODES)}, got {mode!r}")
-    reached = [np.ones(layers[0].shape[1], bool)]
-    for layer in layers:
-        reached.append(fed(layer, reached[-1]))
-    leading = [np.ones(layers[-1].shape[0], bool)]
-    for layer in reversed(layers):
-        leading.append(read(layer, leading[-1]))
-    leading.reverse()
     if mode == "both":
-        return tuple(a & b for a, b in zip(reached, leading, strict=True))
-    return tuple(leading if mode == "output" else reached)
+        pairs = zip(reached(graph, layers), leading(graph, layers), strict=True)
+        return tuple(a & b for a, b in pairs)
+    return (leading if mode == "output" else reached)(graph, layers)
 
 
-def _between(layer, inputs, outputs):
-    """A layer's connections from one of `inputs` to one of `outputs`."""
-    drop = np.flatnonzero(~(inputs[layer.indices] & of_rows(layer, outputs)))
+def _between(layer, graph, k, units):
+    """``(nnz,)`` bool: the connections of a layer from one of `units` to one of them."""
+    link = graph.weights[k]
+    inputs, outputs = units[link.source], units[link.target]
+    return inputs[sources(graph, link, layer)] & of_rows(layer, outputs)
+
+
+def _only(layer, kept):
+    drop = np.flatnonzero(~kept)
     if not drop.size:
         return layer
     none = np.empty(0, np.int64)

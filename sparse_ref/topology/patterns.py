@@ -51,6 +51,30 @@ def pattern_of(weight: Any, who: str, pattern: str = "structural") -> csr_array:
     return csr.apply(weight, csr.Rewire(zeros, none, np.empty(0, weight.dtype)))[0]
 
 
+def inputs_in_blocks(weight: csr_array, who: str, block: int) -> csr_array:
+    """The pattern in which each `block` columns are one: connected if any of them is.
+
+    Parameters
+    ----------
+    weight : (n_out, n_in) csr_array
+        From `pattern_of`.
+    who : str
+        Named by errors.
+    block : int
+        ``kh * kw`` makes of a convolution's kernels the channels that each filter reads.
+
+    Returns
+    -------
+    (n_out, n_in / block) csr_array; `weight` itself for blocks of one column
+    """
+    n_out, n_in = weight.shape
+    if block < 1 or n_in % block:
+        raise ValueError(f"{who}: block must divide the columns, {n_in}, got {block}")
+    if block == 1:
+        return weight
+    return of_ones((n_out, n_in // block), np.unique(csr.flat(weight) // block))
+
+
 def layers_of(network: Topology, who: str, pattern: str = "structural") -> Layers:
     """The patterns of a topology, at least one; see `pattern_of`."""
     network = getattr(network, "topology", network)

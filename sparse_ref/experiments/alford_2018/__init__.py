@@ -53,6 +53,7 @@ from sparse_ref.experiments.alford_2018 import (
     figure_7,
     figure_8,
     figure_9,
+    figure_9_lenet_5,
 )
 from sparse_ref.experiments.recipe import Figure
 
@@ -79,14 +80,29 @@ FIGURES = {
         f"{PAPER}, figure 7",
         figure_7.run,
     ),
+    "fig7_lenet_5": Figure(
+        "LeNet-5 on MNIST: pruned networks, and new weights on their structures",
+        f"{PAPER}, figure 7",
+        figure_7.run_lenet_5,
+    ),
     "fig8": Figure(
         "Retrainings of one structure: is sparse training unstable?",
         f"{PAPER}, figure 8",
         figure_8.run,
     ),
+    "fig8_lenet_5": Figure(
+        "Retrainings of one structure of LeNet-5: is sparse training unstable?",
+        f"{PAPER}, figure 8",
+        figure_8.run_lenet_5,
+    ),
     "fig9": Figure(
         "LeNet-300-100 on MNIST: RadiX-Nets and random nets over density",
         f"{PAPER}, figure 9",
         figure_9.run,
+    ),
+    "fig9_lenet_5": Figure(
+        "LeNet-5 on MNIST: structured and random nets over density",
+        f"{PAPER}, figure 9",
+        figure_9_lenet_5.run,
     ),
 }

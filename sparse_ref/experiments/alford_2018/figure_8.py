@@ -7,8 +7,8 @@ sparse. It is tested by the same retrainings without that ReLU, and by dense net
 beside structures that pruning left, on random ones with as many connections in every layer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from sparse_ref.experiments.alford_2018.figure_8_judged import (
     DENSE,
     DENSITIES,
     LOGITS,
-    PLACES,
     PRUNED,
     RANDOM,
     RATES,
@@ -26,11 +25,15 @@ from sparse_ref.experiments.alford_2018.figure_8_judged import (
     Found,
     Key,
     Retrained,
+    places,
 )
-from sparse_ref.experiments.alford_2018.networks import parts
+from sparse_ref.experiments.alford_2018.networks import RATE, parts
 from sparse_ref.experiments.alford_2018.retraining import (
+    LENET_5,
+    LENET_300_100,
     LINEAR,
     PROGRAM,
+    Model,
     Plan,
     Schedule,
     classes,
@@ -56,6 +59,10 @@ class Settings:
     structures: int = 2
     retrainings: int = 25  # of each structure
     dense: int = 25
+    model: Model = LENET_300_100
+    densities: tuple[float, ...] = DENSITIES
+    rates: tuple[float, ...] = RATES  # at the highest sparsity
+    tested: int | None = None  # test images; None: all
 
 
 SETTINGS = {
@@ -63,16 +70,33 @@ SETTINGS = {
     "laptop": Settings(retrainings=4, dense=6),
     "paper": Settings(),
 }
+FEW = (LENET_5, (0.1, 0.01), (RATE,))
+ON_LENET_5 = {
+    "smoke": Settings("fashion-mnist", 200, 3, 2, Schedule(2, 4, 2), 1, 1, 1, *FEW, tested=100),
+    # 600 steps, of which pruning takes those from 140 to 440, and 400 to retrain
+    "laptop": Settings("mnist", 20_000, 3, 2, Schedule(140, 440, 20), 1, 4, 3, *FEW),
+    "paper": Settings(model=LENET_5),
+}
 
 
 def run(context: Context) -> Report:
+    """LeNet-300-100: retrain pruned structures many times."""
+    return retrained(SETTINGS, context)
+
+
+def run_lenet_5(context: Context) -> Report:
+    """The same of LeNet-5, which the paper shows."""
+    return retrained(ON_LENET_5, context)
+
+
+def retrained(scales: Mapping[str, Settings], context: Context) -> Report:
     """Prune a few networks, retrain their structures many times, with the ReLU and without."""
-    settings = SETTINGS[context.scale]
+    settings = scales[context.scale]
     images = context.images(settings.data)
-    data = parts(images, settings.images)
-    pruning = Plan(images.name, settings.pruning_epochs, schedule=settings.schedule)
+    data = parts(images, settings.images, settings.tested)
+    pruning = Plan(images.name, settings.pruning_epochs, settings.model, settings.schedule)
     first = list(context.seed_numbers(settings.structures, FIRST))
-    cells = [(density, seed) for density in DENSITIES for seed in first]
+    cells = [(density, seed) for density in settings.densities for seed in first]
     jobs = [pruning.pruned(density, seed, LINEAR) for density, seed in cells]
     pruned = dict(zip(cells, context.train(jobs, {"data": data}), strict=True))
     plan = replace(pruning, epochs=settings.epochs)
@@ -81,7 +105,7 @@ def run(context: Context) -> Report:
     found: dict[Key, list[Retrained]] = {}
     for (key, structure, _), outcome in zip(again, outcomes, strict=True):
         found.setdefault(key, []).extend(_retrained(structure, outcome, data.test))
-    return report(found, settings, plan, data.test[1])
+    return report(found, settings, plan, data.test[1], scales["paper"])
 
 
 def _again(pruned, plan, settings):
@@ -92,9 +116,8 @@ def _again(pruned, plan, settings):
         for seed in seeds_of([0], settings.dense)
     ]
     for (density, structure), outcome in pruned.items():
-        shapes = list(pairwise(plan.model.sizes))
         rng = np.random.default_rng([structure, round(1 / density)])
-        random = topology.uniform([(after, before) for before, after in shapes], density, rng)
+        random = topology.uniform(plan.model.shapes, density, rng)
         every += _of_structure(RANDOM, density, structure, random, plan, settings)
         if not outcome.failure:
             left = structure_of(outcome)
@@ -103,7 +126,7 @@ def _again(pruned, plan, settings):
 
 
 def _of_structure(kind, density, seed, structure, plan, settings):
-    rates = RATES if (kind, density) == (PRUNED, SPARSEST) else (plan.rate,)
+    rates = settings.rates if (kind, density) == (PRUNED, SPARSEST) else (plan.rate,)
     return [
         (
             Key(logits, kind, density, rate),
@@ -126,12 +149,20 @@ def _retrained(structure: int, outcome: Outcome, test: Part) -> list[Retrained]:
     return [Retrained(structure, outcome.config.seed, outcome.test.accuracy, curve, seen)]
 
 
-def report(found: Found, settings: Settings, plan: Plan, labels: np.ndarray) -> Report:
+def report(
+    found: Found,
+    settings: Settings,
+    plan: Plan,
+    labels: np.ndarray,
+    paper: Settings = SETTINGS["paper"],
+) -> Report:
     """What the retrainings came to; `labels` are the test images'."""
     usual = {
         key: found.get(key, ())
         for key in (
-            Key(logits, kind, density, plan.rate) for logits in LOGITS for kind, density in PLACES
+            Key(logits, kind, density, plan.rate)
+            for logits in LOGITS
+            for kind, density in places(settings.densities)
         )
     }
     pictures = {}
@@ -144,7 +175,7 @@ def report(found: Found, settings: Settings, plan: Plan, labels: np.ndarray) -> 
         tables=[figure_8_judged.table(usual), figure_8_judged.rates(found)],
         claims=figure_8_judged.claims(usual, found),
         pictures=pictures,
-        notes=_notes(settings, plan),
+        notes=_notes(settings, plan, paper),
         numbers={
             "retrainings": [
                 {**key._asdict(), **r._asdict(), "seen": r.seen._asdict()}
@@ -155,9 +186,9 @@ def report(found: Found, settings: Settings, plan: Plan, labels: np.ndarray) -> 
     )
 
 
-def _notes(settings, plan):
+def _notes(settings, plan, paper):
     notes = [
-        f"{plan.model.name} on {plan.data}; the paper shows LeNet-5, which needs convolutions",
+        f"{plan.model.name} on {plan.data}; the paper shows LeNet-5",
         "structures come from networks with linear outputs, so that no class is dead in them; with "
         "the ReLU and without, retrainings have the same structures, new weights and batches",
         "random structures, ours, have as many connections in every layer as those that are pruned",
@@ -166,10 +197,20 @@ def _notes(settings, plan):
         "first class is taken, so the first of the dead may be right all the same",
         "accuracies are those of the final networks",
     ]
-    paper = SETTINGS["paper"]
     if settings != paper:
-        notes.append(
+        reduced = (
             f"reduced: {settings.structures} structures, {settings.retrainings} retrainings of "
             f"each ({paper.structures} and {paper.retrainings} at scale paper)"
         )
+        same = (settings.images, settings.epochs) == (paper.images, paper.epochs)
+        notes.append(reduced if same else f"{reduced}, {_shorter(settings, paper)}")
     return notes
+
+
+def _shorter(settings, paper):
+    return (
+        f"{settings.images:,} training images, {settings.pruning_epochs} epochs of pruning "
+        f"({paper.pruning_epochs}), {settings.epochs} of retraining ({paper.epochs}), "
+        f"{len(settings.densities)} densities ({len(paper.densities)}), {len(settings.rates)} "
+        f"learning rates ({len(paper.rates)})"
+    )

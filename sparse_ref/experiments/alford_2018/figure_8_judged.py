@@ -12,11 +12,6 @@ from sparse_ref.experiments.recipe import Claim, Table
 
 DENSE, PRUNED, RANDOM = "dense", "pruned structure", "random structure"
 DENSITIES = (0.25, 0.1, 0.05, 0.01)
-PLACES = (
-    (DENSE, 1.0),
-    *((PRUNED, density) for density in DENSITIES),
-    *((RANDOM, density) for density in DENSITIES),
-)
 LOGITS = (RELU, LINEAR)
 RATES = (0.05, 0.1, RATE)
 SPARSEST = 0.01  # "extremely sparse topologies"
@@ -50,6 +45,12 @@ class Retrained(NamedTuple):
 
 
 Found = Mapping[Key, Sequence[Retrained]]
+
+
+def places(densities: Sequence[float] = DENSITIES) -> list[tuple[str, float]]:
+    """Kind and density of all that is compared."""
+    sparse = [(kind, density) for kind in (PRUNED, RANDOM) for density in densities]
+    return [(DENSE, 1.0), *sparse]
 
 
 def accuracies(group: Sequence[Retrained], name: str) -> Sample:
@@ -117,18 +118,19 @@ def _counted(numbers):
 def claims(usual: Found, found: Found) -> list[Claim]:
     """What the paper says, and what the hypothesis says, held against the retrainings."""
     by_place = {(key.logits, key.kind, key.density): group for key, group in usual.items()}
+    densities = [key.density for key in usual if (key.logits, key.kind) == (RELU, PRUNED)]
     return [
-        *_paper(by_place),
-        *(claim for kind, density in PLACES for claim in _ours(by_place, kind, density)),
-        _unrelated(by_place),
+        *_paper(by_place, densities),
+        *(claim for kind, d in places(densities) for claim in _ours(by_place, kind, d)),
+        _unrelated(by_place, densities),
         *_faster(found),
     ]
 
 
-def _paper(by_place):
+def _paper(by_place, densities):
     """That they get stuck, and that they do because they are sparse."""
     pooled = {
-        logits: [r for density in DENSITIES for r in by_place[logits, PRUNED, density]]
+        logits: [r for density in densities for r in by_place[logits, PRUNED, density]]
         for logits in LOGITS
     }
     with_relu, without = (
@@ -167,10 +169,10 @@ def _no_less(paper, living, whole):
     return lifted._replace(measured=measured)
 
 
-def _unrelated(by_place):
+def _unrelated(by_place, densities):
     least, most = (
         accuracies(by_place[RELU, PRUNED, d], Key(RELU, PRUNED, d, RATE).where)
-        for d in (DENSITIES[0], DENSITIES[-1])
+        for d in (densities[0], densities[-1])
     )
     return near("the accuracy seems uncorrelated with sparsity", least, most, UNRELATED)
 
@@ -179,9 +181,12 @@ def _faster(found):
     said = []
     for logits in LOGITS:
         groups = [
-            accuracies(found.get(Key(logits, PRUNED, SPARSEST, rate), ()), f"rate {rate:g}")
-            for rate in (RATES[-1], RATES[0])
+            accuracies(found[key], f"rate {key.rate:g}")
+            for key in (Key(logits, PRUNED, SPARSEST, rate) for rate in (RATES[-1], RATES[0]))
+            if key in found
         ]
+        if len(groups) < 2:  # one rate was trained
+            continue
         paper = f"a higher learning rate is better at sparsity {1 - SPARSEST:g} [{NAMED[logits]}]"
         said.append(ordered(paper, groups, "paired"))
     return said

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparse_ref.experiments.alford_2018 import pictures, published
+from sparse_ref.experiments.alford_2018.lenet_5 import Net5
 from sparse_ref.experiments.alford_2018.networks import (
     DENSE,
     RADIX,
@@ -100,12 +101,12 @@ def _sample(net: Net, outcomes: Sequence[Outcome]) -> Sample:
     return Sample(named(net), tuple(map(accuracy, outcomes)))
 
 
-def accuracy(outcome: Outcome) -> float:
+def accuracy(outcome: Outcome, last: int = LAST) -> float:
     """Mean of those after the last epochs, for one alone jumps by half a point."""
-    return float(np.mean(outcome.curve["test"][-LAST:]))
+    return float(np.mean(outcome.curve["test"][-last:]))
 
 
-def named(net: Net) -> str:
+def named(net: Net | Net5) -> str:
     """A network in words."""
     if net.kind == DENSE:
         return DENSE

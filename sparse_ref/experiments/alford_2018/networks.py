@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sparse_ref import topology
+from sparse_ref.experiments.alford_2018 import published
 from sparse_ref.experiments.config import RunConfig, parse
 from sparse_ref.experiments.recipe import Images
 from sparse_ref.experiments.runner import Data
@@ -48,6 +49,16 @@ class Net(NamedTuple):
         """Of the two sparse layers."""
         return [(HIDDEN * self.times, INPUTS), (SECOND, HIDDEN * self.times)]
 
+    @property
+    def connections(self) -> float:
+        """Of the whole network, on average."""
+        return self.density * sum(n_out * n_in for n_out, n_in in self.shapes) + SECOND * OUTPUTS
+
+    @property
+    def published(self) -> float | None:
+        """Accuracy in the paper's figure."""
+        return published.accuracy(*self)
+
     def layers(self, seed: int) -> Layers:
         """The two sparse layers; a RadiX-Net's are the same for every seed."""
         if self.kind == RADIX:
@@ -76,11 +87,12 @@ def radix(times: int, density: float) -> Layers:
     return topology.radix_net([(2, 2)], HALVES[times, density])
 
 
-def parts(images: Images, n: int | None) -> Data:
+def parts(images: Images, n: int | None, n_test: int | None = None) -> Data:
     """Training images but those set aside, `n` of them where not all are wanted; test images."""
     x, y = images.train
     x, y = (x[SET_ASIDE:], y[SET_ASIDE:]) if len(y) > 2 * SET_ASIDE else (x, y)
-    return Data((x[:n], y[:n]), None, images.test)
+    test_x, test_y = images.test
+    return Data((x[:n], y[:n]), None, (test_x[:n_test], test_y[:n_test]))
 
 
 def config(net: Net, epochs: int, seed: int, data: str) -> RunConfig:

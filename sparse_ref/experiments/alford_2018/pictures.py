@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from sparse_ref.experiments.alford_2018 import published
-from sparse_ref.experiments.alford_2018.networks import DENSE, OUTPUTS, RADIX, RANDOM, SECOND, Net
+from sparse_ref.experiments.alford_2018.lenet_5 import XNET, Net5
+from sparse_ref.experiments.alford_2018.networks import DENSE, RADIX, RANDOM, Net
 from sparse_ref.experiments.evidence import Sample
 from sparse_ref.plots import COLOURS
 
@@ -18,12 +18,18 @@ LOOKS = {
     DENSE: (COLOURS[0], "s", 1.0),
     RANDOM: (COLOURS[6], "o", 0.955),
     RADIX: (COLOURS[5], "D", 1.045),
+    XNET: (COLOURS[3], "^", 1.045),
 }
 TICKS = (10, 30, 50, 60, 70, 75, 80, 85, 90, 92, 94, 95, 96, 97, 98, 99)
 FLOOR = 0.5  # points: what is added to the error before its logarithm is taken
 
 
-def accuracies(samples: Mapping[Net, Sample]) -> Figure:
+TITLES = "neurons fixed: 784-300-100-10", "connections fixed: 784-300k-100-10"
+
+
+def accuracies(
+    samples: Mapping[Net, Sample] | Mapping[Net5, Sample], titles: tuple[str, str] = TITLES
+) -> Figure:
     """Two panels; full marks are means of this run, hollow ones the paper's.
 
     Bars go from the least to the most accurate training. Errors are on a logarithmic scale, so that
@@ -35,16 +41,18 @@ def accuracies(samples: Mapping[Net, Sample]) -> Figure:
     wider = {net: sample for net, sample in samples.items() if net.kind == DENSE or net.times > 1}
     _panel(axes[0], fewer)
     _panel(axes[1], wider)
-    _name(axes[0], fewer, lambda net: f"{_connections(net) / 1000:.3g}k")
+    _name(axes[0], fewer, lambda net: f"{net.connections / 1000:.3g}k")
     _name(axes[1], wider, lambda net: f"k = {net.times}")
-    below = "density of the layers before the output layer"
-    axes[0].set(title="neurons fixed: 784-300-100-10", xlabel=f"{below},\nand connections in all")
-    axes[1].set(
-        title="connections fixed: 784-300k-100-10", xlabel=f"{below},\nand widening of the first"
-    )
+    below = "density of the sparse layers"
+    axes[0].set(title=titles[0], xlabel=f"{below},\nand connections in all")
+    axes[1].set(title=titles[1], xlabel=f"{below},\nand widening of the first")
     axes[0].set_ylabel("test accuracy, %")
-    handles = [Line2D([], [], label=f"{kind}, here", **_full(kind)) for kind in LOOKS]
-    handles += [Line2D([], [], label=f"{kind}, published", **_hollow(kind)) for kind in LOOKS]
+    kinds = {net.kind: bool(net.published) for net in samples}
+    kinds |= {net.kind: True for net in samples if net.published}
+    handles = [Line2D([], [], label=f"{kind}, here", **_full(kind)) for kind in kinds]
+    handles += [
+        Line2D([], [], label=f"{kind}, published", **_hollow(kind)) for kind in kinds if kinds[kind]
+    ]
     figure.legend(handles=handles, loc="outside right upper", frameon=False)
     return figure
 
@@ -61,7 +69,7 @@ def _panel(ax, samples):
     for kind, (*_, shift) in LOOKS.items():
         points = {n.density: 100 * np.array(s.values) for n, s in samples.items() if n.kind == kind}
         _bars(ax, {d * shift: v for d, v in points.items() if v.size}, kind)
-        numbers = {n.density: published.accuracy(*n) for n in samples if n.kind == kind}
+        numbers = {n.density: n.published for n in samples if n.kind == kind}
         known = {d * shift: 100 * v for d, v in numbers.items() if v}
         ax.plot(list(known), list(known.values()), **_hollow(kind))
     ax.grid(alpha=0.25)
@@ -77,15 +85,15 @@ def _bars(ax, points, kind):
 
 def _name(ax, samples, word):
     """Densities, and below them what they make of the network."""
-    ticks = {net.density: f"{net.density:g}\n{word(net)}" for net in samples if net.kind != RADIX}
+    ticks = {
+        net.density: f"{net.density:g}\n{word(net)}"
+        for net in samples
+        if net.kind in (DENSE, RANDOM)
+    }
     ax.xaxis.set_major_locator(FixedLocator(list(ticks)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticklabels(list(ticks.values()), fontsize=9)
     ax.set_xlim(0.0075, 1.5)
-
-
-def _connections(net):
-    return net.density * sum(n_out * n_in for n_out, n_in in net.shapes) + SECOND * OUTPUTS
 
 
 def _full(kind):

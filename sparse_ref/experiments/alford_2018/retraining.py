@@ -5,7 +5,7 @@ at one time, a dense network's weights of smallest magnitude. A retraining has t
 were left, and new weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,13 +26,30 @@ BATCH = 100
 
 
 class Model(NamedTuple):
-    """A network of the paper: LeNet-5 joins when there are convolutions."""
+    """A network of the paper.
+
+    Attributes
+    ----------
+    name : str
+    settings : mapping
+        What its configuration says beside density, first weights and outputs.
+    shapes : tuple of (n_out, n_in)
+        Of its weights, a convolution's as ``(C_out, C_in kh kw)``.
+    """
 
     name: str
-    sizes: tuple[int, ...]
+    settings: Mapping[str, Any]
+    shapes: tuple[tuple[int, int], ...]
 
 
-LENET_300_100 = Model("LeNet-300-100", (784, 300, 100, 10))
+LENET_300_100 = Model(
+    "LeNet-300-100", {"sizes": [784, 300, 100, 10]}, ((300, 784), (100, 300), (10, 100))
+)
+LENET_5 = Model(
+    "LeNet-5",
+    {"name": "lenet_5", "options": {"variant": "D"}, "dense": []},
+    ((20, 25), (50, 500), (384, 2450), (10, 384)),
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,7 @@ def _config(plan, density, method, options, seed, logits):
         {
             "data": {"name": plan.data, "validation": 0.0},
             "model": {
-                "sizes": list(plan.model.sizes),
+                **plan.model.settings,
                 "density": density,
                 "initialisation": "truncated_normal",
                 "logits_activation": logits,

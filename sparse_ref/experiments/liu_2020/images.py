@@ -75,9 +75,14 @@ def cifar10(context: Context, n: int) -> Prepared:
     mean = train[0].mean(axis=(0, 2, 3), keepdims=True)
     scale = train[0].std(axis=(0, 2, 3), keepdims=True) + LEAST_STD
     black = (-mean / scale)[0].astype(train[0].dtype)
-    parts = [(((x - mean) / scale).reshape(len(x), -1), y) for x, y in (train, validation, test)]
     augment = context.augmentation(AUGMENTATION, train[0].shape[1:], black)
-    return Prepared(images.name, Data(*parts, augment), parts[0][0].shape[1], tuple(notes))
+
+    def standardised(part):
+        x, y = part
+        return ((x - mean) / scale).reshape(len(x), -1), y
+
+    data = Data(standardised(train), standardised(validation), standardised(test), augment)
+    return Prepared(images.name, data, data.train[0].shape[1], tuple(notes))
 
 
 def parts(images: Images, n: int) -> Data:

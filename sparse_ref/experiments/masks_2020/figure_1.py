@@ -61,8 +61,7 @@ def measured(runs: Any, data: Any, settings: Settings) -> dict[str, Any]:
         },
         "pruned": {m: measures.pruned_fractions(measures.longest(c)) for m, c in chains.items()},
         "effective": {
-            m: [measures.pruned_fractions(one, effective=True) for one in c]
-            for m, c in chains.items()
+            m: [measures.effectively_pruned(one) for one in c] for m, c in chains.items()
         },
         "from L2 S": {
             m: measures.distances(chains[L2_S], c, settings.levels)

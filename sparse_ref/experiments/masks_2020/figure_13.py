@@ -23,7 +23,7 @@ from sparse_ref.experiments.recipe import Context, Report, Table
 
 SETTINGS = {
     "smoke": replace(SMOKE, epochs=2),
-    "laptop": replace(LAPTOP, images=10_000, epochs=10),  # few chains, so they may be longer
+    "laptop": replace(LAPTOP, images=10_000, epochs=10, seeds=4),  # few ways, so more of each
     "paper": PAPER,
 }
 PICTURED = 10  # iteration

@@ -139,12 +139,12 @@ def _stability(found):
     )
     claims = [ordered(stable, [sample[L1_S], sample[m]], "paired") for m in (HYBRID, L1_US)]
     claims.append(_correlated(found, values))
-    for k in range(CONVOLUTIONS, len(LAYERS)):  # the paper says it of fully-connected layers
+    for k in range(CONVOLUTIONS, len(LAYERS)):  # what the paper says it of
         first, later = found["magnitudes"][:, k].T
         claims.append(
             ordered(
-                f"magnitudes grow as sparsity does (L1 US, {LAYERS[k]}, weights that outlive half of "
-                "the iterations)",
+                f"magnitudes grow as sparsity does (L1 US, {LAYERS[k]}, weights that outlive half "
+                "of the iterations)",
                 [_plain("then", later), _plain("before pruning", first)],
                 "paired",
             )

@@ -23,27 +23,16 @@ def accuracies(outcomes: Sequence[Outcome], levels: int) -> np.ndarray:
     return found
 
 
-def pruned_fractions(outcome: Outcome, effective: bool = False) -> np.ndarray:
-    """(levels,) of all weights; effective: with those that lead to no output (appendix B)."""
-    left = [_leading(link) if effective else sum(link.connections) for link in outcome.levels]
-    return 1 - np.array(left) / sum(outcome.positions)
+def pruned_fractions(outcome: Outcome) -> np.ndarray:
+    """(levels,) of all weights."""
+    return np.array([1 - sum(c.connections) / sum(outcome.positions) for c in outcome.levels])
 
 
-def _leading(link):
-    """Weights from which an output can be reached, counted from the outputs backwards.
-
-    The columns of a weight are so many to each output of the layer before it: the kernel of a
-    channel of a convolution, the places of a channel where an image was flattened, or one.
-    """
-    weights = patterns(link)
-    reached, found = np.ones(weights[-1].shape[0], bool), 0
-    for k in reversed(range(len(weights))):
-        leads = np.repeat(reached, np.diff(weights[k].indptr))
-        found += np.count_nonzero(leads)
-        read = np.zeros(weights[k].shape[1], bool)
-        read[weights[k].indices[leads]] = True
-        reached = read.reshape(weights[k - 1].shape[0], -1).any(axis=1) if k else read
-    return found
+def effectively_pruned(outcome: Outcome) -> np.ndarray:
+    """(levels,) the same, with weights from which no output can be reached (appendix B)."""
+    net = outcome.config.model.build(np.random.default_rng(outcome.config.seed))
+    graph, masks = net.unit_graph, map(patterns, outcome.levels)
+    return np.array([topology.effective_sparsity(m, "output", graph=graph) for m in masks])
 
 
 def longest(outcomes: Sequence[Outcome]) -> Outcome:
@@ -102,14 +91,15 @@ def empty(
     """(seeds, levels + 1) share of a layer's input channels, or outputs, without a connection."""
     found = np.full((len(outcomes), levels + 1), np.nan)
     for row, outcome in zip(found, outcomes, strict=True):
-        masks = [patterns(link)[layer] for link in outcome.levels]
-        if outputs:
-            units = [topology.empty_neurons(mask) for mask in masks]
-        else:
-            shape = -1, KERNELS[layer]
-            units = [topology.empty_inputs(mask).reshape(shape).all(axis=1) for mask in masks]
-        row[: len(masks)] = [float(empty.mean()) for empty in units]
+        masks = (patterns(link)[layer] for link in outcome.levels)
+        row[: len(outcome.levels)] = [_empty(mask, layer, outputs) for mask in masks]
     return found
+
+
+def _empty(mask, layer, outputs):
+    block = KERNELS[layer]
+    units = topology.empty_neurons(mask) if outputs else topology.empty_inputs(mask, block)
+    return float(units.mean())
 
 
 def expected_empty(outcome: Outcome, layer: int, outputs: bool = False) -> np.ndarray:

@@ -21,8 +21,9 @@ Departures
 ----------
 * Multilayer perceptrons on Fashion-MNIST in the place of VGG16, ResNet-18 and MobileNetv2 on
   CIFAR-100 and Tiny-ImageNet; see `grid`. What the paper says of VGG16, its badly balanced network,
-  is asked of the badly balanced one here.
-* The networks here do not normalise between layers. With weights drawn for as many inputs as a
+  is asked of the badly balanced one here. The figures called ``convnets`` are of those three
+  networks, narrow and on CIFAR-10; see `convnets`.
+* The perceptrons do not normalise between layers. With weights drawn for as many inputs as a
   unit could have, a signal would die out at 1 % density; the fan of Kaiming's law is a layer's mean
   number of connections per unit.
 * Momentum 0.9, not Nesterov's; weight decay 0.0005. The paper gives neither.
@@ -42,6 +43,7 @@ from itertools import chain
 import numpy as np
 
 from sparse_ref.experiments.parger_2022 import pictures, tables
+from sparse_ref.experiments.parger_2022.convnet_figures import CONV_FIGURES
 from sparse_ref.experiments.parger_2022.grid import (
     COLUMNS,
     DENSE,
@@ -55,7 +57,7 @@ from sparse_ref.experiments.parger_2022.grid import (
     Settings,
     cells,
     job,
-    named,
+    numbers_of,
 )
 from sparse_ref.experiments.recipe import Context, Figure, Report, drawn, joined
 from sparse_ref.experiments.runner import Data
@@ -126,7 +128,7 @@ def reproduced(exhibits: Sequence[Exhibit], context: Context) -> Report:
     return replace(
         whole,
         notes=[*_notes(settings, context), *whole.notes],
-        numbers={"cells": [_numbers(cell, results) for cell in results.outcomes]},
+        numbers={"cells": [numbers_of(cell, results) for cell in results.outcomes]},
     )
 
 
@@ -136,7 +138,9 @@ def _trained(wanted, settings, context):
     n = settings.images or len(images.train[1])
     train = drawn(images.train, n, np.random.default_rng(SUBSET_SEED))
     seeds = context.seed_numbers(settings.seeds)
-    jobs = [job(cell, settings, images.name, len(train[1]), s) for cell in wanted for s in seeds]
+    jobs = [
+        job(cell, settings.epochs, images.name, len(train[1]), s) for cell in wanted for s in seeds
+    ]
     outcomes = iter(context.train(jobs, {"data": Data(train, None, images.test)}))
     by_cell = {cell: [next(outcomes) for _ in seeds] for cell in wanted}
     ended = {cell: [o for o in found if not o.failure] for cell, found in by_cell.items()}
@@ -162,20 +166,6 @@ def _notes(settings, context):
     return notes
 
 
-def _numbers(cell, results):
-    outcomes = results.outcomes[cell]
-    return {
-        "network": named(cell.network),
-        "method": cell.method,
-        "sparsity": cell.sparsity,
-        "start": cell.start,
-        "seeds": [outcome.config.seed for outcome in outcomes],
-        "accuracies": [outcome.test.accuracy for outcome in outcomes],
-        "connections": [outcome.connections[1] for outcome in outcomes],
-        "seconds": [outcome.seconds for outcome in outcomes],
-    }
-
-
 FIGURES = {
     name: Figure(exhibit.title, exhibit.source, partial(reproduced, [exhibit]))
     for name, exhibit in EXHIBITS.items()
@@ -184,5 +174,6 @@ FIGURES = {
         "All tables and figures of this recipe, from one set of trainings",
         "Parger et al. 2022, tables 1 to 4, figures 2 and 3",
         partial(reproduced, list(EXHIBITS.values())),
-    )
+    ),
+    **CONV_FIGURES,
 }

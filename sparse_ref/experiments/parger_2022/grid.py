@@ -1,14 +1,15 @@
 """What is trained: networks, methods, sparsities, allocations, seeds.
 
-The networks stand for the paper's by what matters to a method that balances densities. One is
-LeNet-300-100. The other is badly balanced: its first layer holds 74 % of all weights, as the
-largest of the paper's VGG16 does (102 of 138 million), and 784 times as many as its last. At a
-uniform density of 1 % ten connections are left to the outputs.
+Of the convolutional networks see `convnets`. The perceptrons stand for the paper's networks by what
+matters to a method that balances densities. One is LeNet-300-100. The other is badly balanced: its
+first layer holds 74 % of all weights, as the largest of the paper's VGG16 does (102 of 138
+million), and 784 times as many as its last. At a uniform density of 1 % ten connections are left to
+the outputs.
 """
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from sparse_ref import allocation
 from sparse_ref.experiments.config import RunConfig, parse
+from sparse_ref.experiments.convnet import ConvNet, windows
 from sparse_ref.experiments.evidence import Sample
 from sparse_ref.experiments.sweep import Job, Outcome
 
@@ -64,10 +66,13 @@ SETTINGS = {
 }
 
 
+Net = tuple[int, ...] | ConvNet  # units per layer of a perceptron, or a convolutional network
+
+
 class Cell(NamedTuple):
     """A kind of training: what all its seeds share."""
 
-    network: tuple[int, ...]
+    network: Net
     method: str
     sparsity: float = 0.0
     start: str = ""
@@ -78,13 +83,27 @@ class Cell(NamedTuple):
         return None if self.method == DENSE else round(1 - self.sparsity, 6)
 
     @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """``(n_out, n_in)`` of each weight."""
+    def shapes(self) -> list[tuple[int, ...]]:
+        """``(n_out, n_in)`` of each weight; of a convolution with height and width behind it."""
+        if isinstance(self.network, ConvNet):
+            return list(self.network.shapes)
         return [(after, before) for before, after in itertools.pairwise(self.network)]
 
+    @property
+    def positions(self) -> list[int]:
+        """Of each weight."""
+        return [math.prod(shape) for shape in self.shapes]
 
-def named(network: Sequence[int]) -> str:
+    @property
+    def windows(self) -> list[int]:
+        """Positions of the kernel of each weight; 1 of a linear layer."""
+        return windows(self.shapes)
+
+
+def named(network: Net) -> str:
     """What tables call a network."""
+    if isinstance(network, ConvNet):
+        return network.title
     return "-".join(map(str, network))
 
 
@@ -94,7 +113,7 @@ def heading(sparsity: float, start: str) -> str:
 
 
 def cells(
-    networks: Iterable[tuple[int, ...]],
+    networks: Iterable[Net],
     methods: Iterable[str],
     columns: Iterable[tuple[float, str]] = COLUMNS,
 ) -> list[Cell]:
@@ -104,18 +123,21 @@ def cells(
     return list(dict.fromkeys(found))
 
 
-def job(cell: Cell, settings: Settings, data: str, images: int, seed: int) -> Job:
+def job(cell: Cell, epochs: int, data: str, images: int, seed: int) -> Job:
     """One training of a cell on `images` images of the set `data`."""
     name = ", ".join(filter(None, (cell.method, named(cell.network), cell.start)))
-    whole = config(cell, settings.epochs, data, images, seed)
-    return Job(name, whole, keep=(settings.epochs,) if cell.sparsity == MASKED else ())
+    whole = config(cell, epochs, data, images, seed)
+    return Job(name, whole, keep=(epochs,) if cell.sparsity == MASKED else ())
 
 
 def config(cell: Cell, epochs: int, data: str, images: int, seed: int) -> RunConfig:
     """The paper's schedule (section 4), stretched to `epochs`."""
     steps_per_epoch = math.ceil(images / BATCH_SIZE)
-    model: dict[str, Any] = {"sizes": list(cell.network), "density": cell.density}
-    model |= {"initialisation": "kaiming_uniform", "fan": "layer"}
+    net = cell.network
+    model: dict[str, Any] = {"sizes": list(net)}
+    if isinstance(net, ConvNet):
+        model = net.settings
+    model |= {"density": cell.density, "initialisation": "kaiming_uniform", "fan": "layer"}
     if cell.start:
         model["distribution"] = cell.start.lower()
     optimizer = {
@@ -164,7 +186,7 @@ def threshold(cell: Cell) -> float:
     They are uniform on ±sqrt(6 / fan), with the layer's mean number of connections per unit as fan.
     """
     counts = np.asarray(allocation.allocate(cell.start.lower(), cell.shapes, cell.density))
-    fans = counts / [n_out for n_out, _ in cell.shapes]
+    fans = counts / [shape[0] for shape in cell.shapes]
     bounds = np.sqrt(6 / np.where(counts, fans, 1))  # any where there is no weight
     return float(DROP_FRACTION * counts.sum() / np.sum(counts / bounds))
 
@@ -175,19 +197,27 @@ class Results:
 
     Attributes
     ----------
-    networks : sequence of sizes
-        As in `Settings`.
+    networks : sequence
+        As in `Settings`; the last is the badly balanced one.
     outcomes : Cell -> outcomes
         Those that did not diverge.
+    columns : sequence of (sparsity, start)
+        Which were trained.
     """
 
-    networks: tuple[tuple[int, ...], ...]
+    networks: tuple[Net, ...]
     outcomes: dict[Cell, list[Outcome]] = field(default_factory=dict)
+    columns: tuple[tuple[float, str], ...] = COLUMNS
 
     @property
-    def unbalanced(self) -> tuple[int, ...]:
+    def unbalanced(self) -> Net:
         """The badly balanced network."""
         return self.networks[-1]
+
+    @property
+    def worst(self) -> float:
+        """The highest sparsity."""
+        return max(sparsity for sparsity, _ in self.columns)
 
     def of(self, cell: Cell) -> Sample:
         """Test accuracies of a cell over seeds."""
@@ -210,3 +240,18 @@ class Results:
                 by_seed.setdefault(outcome.config.seed, []).append(outcome.test.accuracy)
         ended = {s: values for s, values in by_seed.items() if len(values) == len(self.networks)}
         return {seed: float(np.mean(values)) for seed, values in ended.items()}
+
+
+def numbers_of(cell: Cell, results: Results) -> dict[str, Any]:
+    """What there is to say of a cell, for JSON."""
+    outcomes = results.outcomes[cell]
+    return {
+        "network": named(cell.network),
+        "method": cell.method,
+        "sparsity": cell.sparsity,
+        "start": cell.start,
+        "seeds": [outcome.config.seed for outcome in outcomes],
+        "accuracies": [outcome.test.accuracy for outcome in outcomes],
+        "connections": [outcome.connections[1] for outcome in outcomes],
+        "seconds": [outcome.seconds for outcome in outcomes],
+    }

@@ -25,9 +25,9 @@ def patterns(outcome: Outcome) -> tuple[csr_array, ...]:
     return outcome.snapshots[outcome.config.epochs].weights
 
 
-def empty(outcome: Outcome) -> Emptiness:
-    """A training's line of table 4."""
-    return emptiness(patterns(outcome))
+def empty(outcome: Outcome, cell: Cell) -> Emptiness:
+    """A training's line of table 4; inputs of a convolution are channels."""
+    return emptiness(patterns(outcome), cell.windows)
 
 
 def unevenness(weight: csr_array) -> Unevenness:

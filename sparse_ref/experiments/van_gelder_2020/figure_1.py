@@ -58,7 +58,7 @@ def report(study: Study) -> Report:
 
 def _anew(study):
     """Accuracies by kind and sparsity."""
-    settings, data = study.settings, study.images.name
+    settings, data = study.settings, study.images
     cells = [
         (Net(kind, sparsity), trained)
         for sparsity in settings.sparsities

@@ -73,7 +73,7 @@ def amplification(degrees: np.ndarray) -> float:
 
 def _along(study, trained):
     """The sparse layers before training and after every epoch."""
-    whole = config(NET, study.settings, trained.seed, study.images.name)
+    whole = config(NET, study.settings, trained.seed, study.images)
     net, _ = beginning(whole)
     net.prune(at_init.magnitude(net, NET.density, scope="local", count="trunc_removed"))
     return [net.topology, *(trained.epochs[k].weights for k in sorted(trained.epochs))]

@@ -2,8 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from sparse_ref import pruning
 from sparse_ref.experiments.chain import Chain
 from sparse_ref.experiments.config import RunConfig, parse
+from sparse_ref.experiments.convnet import GREY, ConvNet, convnet, photographs
 from sparse_ref.experiments.evidence import Sample
 from sparse_ref.experiments.recipe import Context, Images, drawn
 from sparse_ref.experiments.runner import Data, beginning
@@ -22,9 +23,11 @@ from sparse_ref.pruning.weights import slots_of
 LT, DNW, RIGL, RANDOM = "LT", "DNW", "RigL", "random"
 KINDS = (DNW, RIGL, LT, RANDOM)
 MASKED = 0.905  # the sparsity of figures 2 and 3
-RATE = 0.2  # most that a level of iterative magnitude pruning removes
 BATCH_SIZE = 128
+AUGMENTATION = "masks_2020"  # of convolutional networks: crop and flip
 SUBSET_SEED = 2020  # the images of a reduced scale are the same for all trainings
+
+Layers = tuple[int, ...] | ConvNet
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Settings:
     Attributes
     ----------
     data : str
-    sizes : tuple of int
+    sizes : tuple of int, or ConvNet
+        Units per layer, or a convolutional network.
     images : int, optional
         Training images, the same for every seed; None: all.
     epochs : int
@@ -46,10 +50,14 @@ class Settings:
     freezes : tuple of int
         Freezing epochs of figure 4, beside none at all.
     rigl_every : int, steps
+    rate : float
+        Most that a level of iterative magnitude pruning removes.
+    tested : int, optional
+        Test images; None: all.
     """
 
     data: str = "mnist"
-    sizes: tuple[int, ...] = (784, 300, 100, 10)
+    sizes: Layers = (784, 300, 100, 10)
     images: int | None = None
     epochs: int = 10
     seeds: int = 3
@@ -57,6 +65,8 @@ class Settings:
     frozen: tuple[float, ...] = (MASKED, 0.98)
     freezes: tuple[int, ...] = (0, 1, 2, 3, 5, 8)
     rigl_every: int = 100
+    rate: float = 0.2
+    tested: int | None = None
 
 
 SETTINGS = {
@@ -73,6 +83,43 @@ SETTINGS = {
     ),
     "laptop": Settings(images=20_000),
     "paper": Settings(epochs=20),
+}
+
+
+RESNET = Settings(
+    "cifar10",
+    convnet("ResNet-18", "resnet18"),
+    epochs=100,
+    sparsities=(0.8, MASKED, 0.95, 0.98, 0.99),
+    frozen=(MASKED, 0.98),
+    freezes=(0, 1, 2, 3, 5, 10, 20, 50),
+)
+RESNET_SETTINGS = {
+    "smoke": replace(
+        RESNET,
+        sizes=convnet("ResNet-18 x 0.05", "resnet18", width=0.05, stem="imagenet", image=GREY),
+        images=32,
+        tested=16,
+        epochs=2,
+        seeds=1,
+        sparsities=(0.8, MASKED),
+        frozen=(MASKED,),
+        freezes=(0, 1),
+        rigl_every=1,
+        rate=0.6,
+    ),
+    "laptop": replace(
+        RESNET,
+        sizes=convnet("ResNet-18 x 0.25", "resnet18", width=0.25, stem="imagenet"),
+        images=3840,
+        tested=5000,
+        epochs=10,
+        sparsities=(MASKED, 0.98),
+        freezes=(0, 1, 2, 3, 5),
+        rigl_every=20,
+        rate=0.5,
+    ),
+    "paper": RESNET,
 }
 
 
@@ -106,8 +153,8 @@ class Study:
     ----------
     context : Context
     settings : Settings
-    images : Images
-        As they were found; `data` holds them standardised.
+    images : str
+        The set as it was found; `data` holds them standardised.
     data : Data
     found : Net -> list of Trained
         Those that did not diverge, in the order of seeds.
@@ -115,7 +162,7 @@ class Study:
 
     context: Context
     settings: Settings
-    images: Images
+    images: str
     data: Data
     found: dict[Net, list[Trained]] = field(default_factory=dict)
 
@@ -125,8 +172,18 @@ class Study:
 
     def network(self, net: Net, trained: Trained) -> Network:
         """A network as its training left it."""
-        whole = config(net._replace(kind=RANDOM), self.settings, trained.seed, self.images.name)
+        whole = config(net._replace(kind=RANDOM), self.settings, trained.seed, self.images)
         return beginning(whole, trained.snapshot)[0]
+
+
+def begun(context: Context, settings: Settings) -> Study:
+    """A study of which nothing is trained yet."""
+    if isinstance(settings.sizes, ConvNet):
+        how = AUGMENTATION, settings.images, settings.tested, SUBSET_SEED
+        data, name = photographs(context, *how)
+        return Study(context, settings, name, data)
+    images = context.images(settings.data)
+    return Study(context, settings, images.name, parts(images, settings.images))
 
 
 def parts(images: Images, n: int | None) -> Data:
@@ -146,7 +203,7 @@ def parts(images: Images, n: int | None) -> Data:
     return Data(standardised(train), None, standardised(images.test))
 
 
-def counts(sizes: Sequence[int], density: float) -> list[int]:
+def counts(sizes: Layers, density: float) -> list[int]:
     """Connections of every layer, ``n - int((1 - density) n)``: DNW's rule, here everybody's.
 
     Examples
@@ -154,16 +211,20 @@ def counts(sizes: Sequence[int], density: float) -> list[int]:
     >>> counts((784, 300, 100, 10), 0.095)
     [22344, 2850, 95]
     """
-    shares = (after * before for before, after in itertools.pairwise(sizes))
+    if isinstance(sizes, ConvNet):
+        shares = list(map(math.prod, sizes.shapes))
+    else:
+        shares = [after * before for before, after in itertools.pairwise(sizes)]
     return [n - int((1 - density) * n) for n in shares]
 
 
 def config(net: Net, settings: Settings, seed: int, data: str) -> RunConfig:
     """A training; of a lottery ticket that of every level."""
+    sizes = settings.sizes
     density: dict[str, Any] = {
         LT: {"density": None},
         DNW: {"density": 1.0},
-        RIGL: {"density": net.density, "distribution": counts(settings.sizes, net.density)},
+        RIGL: {"density": net.density, "distribution": counts(sizes, net.density)},
     }
     methods: dict[str, Any] = {
         DNW: {
@@ -176,7 +237,7 @@ def config(net: Net, settings: Settings, seed: int, data: str) -> RunConfig:
         {
             "data": {"name": data, "validation": 0.0},
             "model": {
-                "sizes": list(settings.sizes),
+                **(sizes.settings if isinstance(sizes, ConvNet) else {"sizes": list(sizes)}),
                 "initialisation": "kaiming_uniform",
                 "fan": "shape",
                 **density.get(net.kind, density[RIGL]),
@@ -200,10 +261,10 @@ def config(net: Net, settings: Settings, seed: int, data: str) -> RunConfig:
 # Lottery tickets ----------------------------------------------------------------------------------
 
 
-def ladder(densities: Iterable[float]) -> list[float]:
+def ladder(densities: Iterable[float], rate: float = 0.2) -> list[float]:
     """Densities after each level of a chain that meets all of `densities`, which descend.
 
-    From one to the next by equal factors, none below ``1 - RATE``.
+    From one to the next by equal factors, none below ``1 - rate``.
 
     Examples
     --------
@@ -212,7 +273,7 @@ def ladder(densities: Iterable[float]) -> list[float]:
     """
     steps, before = [], 1.0
     for density in densities:
-        n = math.ceil(round(math.log(density / before) / math.log(1 - RATE), 9))
+        n = math.ceil(round(math.log(density / before) / math.log(1 - rate), 9))
         steps += [before * (density / before) ** (k / n) for k in range(1, n)] + [density]
         before = density
     return steps
@@ -240,7 +301,7 @@ class Down:
 
 def _ticket_jobs(nets, settings, seeds, data):
     """One chain a seed, which passes all sparsities that are wanted."""
-    densities = ladder(sorted((net.density for net in nets), reverse=True))
+    densities = ladder(sorted((net.density for net in nets), reverse=True), settings.rate)
     rows = tuple(tuple(counts(settings.sizes, density)) for density in densities)
     keep = tuple(k for k, d in enumerate(densities, 1) if d in {net.density for net in nets})
     chain = Chain(len(rows), Down(rows))
@@ -252,7 +313,7 @@ def _ticket_jobs(nets, settings, seeds, data):
 
 def trained(nets: Iterable[Net], study: Study) -> dict[Net, list[Trained]]:
     """Train every kind with every seed; the long ones first, so that no worker ends with one."""
-    settings, data = study.settings, study.images.name
+    settings, data = study.settings, study.images
     seeds = study.context.seed_numbers(settings.seeds)
     tickets = [net for net in nets if net.kind == LT]
     others = sorted((net for net in nets if net.kind != LT), key=lambda net: net.kind != DNW)
