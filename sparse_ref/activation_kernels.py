@@ -1,4 +1,4 @@
-"""Numba loops of activation functions and of their pullbacks.
+"""Numba loops of activation functions and of their pullbacks, and the sum of two activations.
 
 The simple ones are limited by memory: each reads and writes its arrays once, and large arrays are
 dealt to threads in shares. The loops over a share are functions of their own, which the compiler
@@ -68,6 +68,22 @@ def leaky(x, slope, factor, out):
     for share in prange(shares):
         first, last = x.size * share // shares, x.size * (share + 1) // shares
         _leaky(x[first:last], slope, factor[first:last], out[first:last])
+
+
+@njit(parallel=True, cache=True)
+def add(x, y, out):
+    """``out = x + y``, elementwise: where the two rows of layers of a residual link meet."""
+    x, y, out = x.reshape(-1), y.reshape(-1), out.reshape(-1)
+    shares = shares_of(x.size)
+    for share in prange(shares):
+        first, last = x.size * share // shares, x.size * (share + 1) // shares
+        _add(x[first:last], y[first:last], out[first:last])
+
+
+@njit(cache=True)
+def _add(x, y, out):
+    for k in range(x.size):
+        out[k] = x[k] + y[k]
 
 
 @njit(cache=True)

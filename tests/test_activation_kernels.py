@@ -7,6 +7,7 @@ import pytest
 
 from sparse_ref.activation_kernels import (
     SERIAL_BELOW,
+    add,
     capped_relu,
     capped_relu_pullback,
     leaky,
@@ -90,6 +91,15 @@ def test_leaky_hand_table(dtype):
     assert comp.tolist() == [-2.5, -3, 7, -4]
 
 
+@every_dtype
+def test_add_hand_table(dtype):
+    x, y = np.array([1, -0.0, INF, NAN], dtype), np.array([2, -0.0, -3, 1], dtype)
+    comp = np.full_like(x, 9)
+    add(x, y, comp)
+    assert comp[:3].tobytes() == np.array([3, -0.0, INF], dtype).tobytes()
+    assert np.isnan(comp[3])
+
+
 SIZES = (SERIAL_BELOW - 1, SERIAL_BELOW, SERIAL_BELOW + 61)
 CALLS = {
     "relu": lambda x, d, out: relu(x, out),
@@ -97,6 +107,7 @@ CALLS = {
     "capped": lambda x, d, out: capped_relu(x, x.dtype.type(0.7), out),
     "capped pullback": lambda x, d, out: capped_relu_pullback(x, x.dtype.type(0.7), d, out),
     "leaky": lambda x, d, out: leaky(x, x.dtype.type(0.3), d, out),
+    "add": add,
 }
 TWINS = {
     "relu": lambda x, d: np.where(x <= 0, 0, x),
@@ -104,6 +115,7 @@ TWINS = {
     "capped": lambda x, d: np.clip(x, 0, x.dtype.type(0.7)),
     "capped pullback": lambda x, d: np.where((x <= 0) | (x >= x.dtype.type(0.7)), 0, d),
     "leaky": lambda x, d: np.where(x > 0, d, x.dtype.type(0.3) * d),
+    "add": lambda x, d: x + d,
 }
 
 

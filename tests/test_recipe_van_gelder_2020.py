@@ -11,6 +11,7 @@ import data_loaders
 from sparse_ref import csr, evaluate, topology
 from sparse_ref.experiments import reproduce
 from sparse_ref.experiments.chain import Link
+from sparse_ref.experiments.convnet import convnet
 from sparse_ref.experiments.recipe import Context, Images
 from sparse_ref.experiments.runner import beginning
 from sparse_ref.experiments.snapshot import Snapshot
@@ -30,16 +31,19 @@ from sparse_ref.experiments.van_gelder_2020.networks import (
     DNW,
     KINDS,
     LT,
-    MASKED,
     RANDOM,
     RIGL,
-    SETTINGS,
     Down,
     Net,
-    Settings,
-    Study,
+    begun,
     counts,
     ladder,
+)
+from sparse_ref.experiments.van_gelder_2020.settings import (
+    MASKED,
+    RESNET_SETTINGS,
+    SETTINGS,
+    Settings,
 )
 from sparse_ref.train import NOT_EVALUATED, Evaluation
 
@@ -69,9 +73,7 @@ def here(jobs, data):
 
 
 def study(train, settings=SMALL, seeds=None):
-    whole = context(train, seeds)
-    images = whole.images("noise")
-    return Study(whole, settings, images, networks.parts(images, settings.images))
+    return begun(context(train, seeds), settings)
 
 
 def verdicts(report):
@@ -114,12 +116,12 @@ def test_random_structures_and_first_weights_are_those_of_the_seed():
 def test_pixels_are_standardised_all_alike():
     x = np.array([[[0.0, 1.0]], [[0.5, 0.5]]])
     images = Images((x, np.array([0, 1])), (x[:1], np.array([0])), "two")
-    train, validation, test = networks.parts(images, None)
+    train, validation, test, augment = networks.parts(images, None)
     std = np.sqrt(0.125)
     ref = [[-0.5 / std, 0.5 / std], [0, 0]]
     np.testing.assert_allclose(train[0], ref, rtol=1e-6)
     np.testing.assert_allclose(test[0], ref[:1], rtol=1e-6)
-    assert validation is None
+    assert validation is augment is None
     assert train[0].dtype == np.float32
 
 
@@ -198,6 +200,79 @@ def test_all_figures_together_train_each_kind_once(small):
     assert {name for name, *_ in second} == {
         f"{kind} structure, trained anew" for kind in (DNW, RIGL, LT)
     }
+
+
+# ---------------------------------------------------------------- ResNet-18
+
+
+def photographs_of_noise(n=64):
+    """As `pictures_of_noise`, in three channels of 32 x 32."""
+    x, y = pictures_of_noise(n)
+    x = np.pad(x, ((0, 0), (2, 2), (2, 2)))
+    return np.stack([x, 0.5 * x, 1 - x], axis=1), y
+
+
+TINY = replace(
+    RESNET_SETTINGS["smoke"],
+    sizes=convnet("tiny", "resnet18", width=0.05, stem="imagenet"),
+    images=None,
+)
+
+
+def study_of_photographs(seeds=1):
+    part = photographs_of_noise()
+    images = Images(part, (part[0][:20], part[1][:20]), "noise")
+    augmentation = data_loaders.augmentation
+    whole = Context("laptop", lambda name: images, here, seeds, augmentation=augmentation)
+    return begun(whole, TINY)
+
+
+def test_every_kind_of_a_convolutional_network_has_as_many_connections():
+    whole = study_of_photographs()
+    assert whole.data.train[0].shape == (64, 3, 32, 32)
+    assert whole.data.augment is not None
+    found = networks.trained([Net(kind, MASKED) for kind in KINDS], whole)
+    wanted = counts(TINY.sizes, 0.095)
+    positions = np.array([np.prod(shape) for shape in TINY.sizes.shapes])
+    np.testing.assert_array_equal(wanted, positions - ((1 - 0.095) * positions).astype(int))
+    for kind in KINDS:
+        (trained,) = found[Net(kind, MASKED)]
+        assert [weight.nnz for weight in trained.snapshot.weights] == wanted
+        # The network is put together again as it was, running statistics and all.
+        again = evaluate(whole.network(Net(kind, MASKED), trained), whole.data.test)
+        assert again.accuracy == trained.accuracy
+
+
+def test_convolutional_tickets_are_nested():
+    whole = study_of_photographs()
+    wanted = [Net(LT, sparsity) for sparsity in TINY.sparsities]
+    found = networks.trained(wanted, whole)
+    first, second = (found[net][0].snapshot.weights for net in wanted)
+    for larger, smaller in zip(first, second, strict=True):
+        assert set(csr.flat(larger)) > set(csr.flat(smaller))
+
+
+def test_figures_of_resnet_ask_for_resnet():
+    settings = RESNET_SETTINGS["laptop"]
+    made = networks.config(Net(RIGL, 0.98), settings, 3, "photographs")
+    assert (made.model.name, made.model.dense) == ("resnet18", [])
+    assert made.model.options == {"width": 0.25, "stem": "imagenet"}
+    assert sum(made.model.distribution) == sum(counts(settings.sizes, 0.02))
+    ticket = networks.config(Net(LT, 0.98), settings, 3, "photographs")
+    assert ticket.model.density is None
+    assert len(ladder([0.095, 0.02], settings.rate)) == 7
+
+
+@pytest.mark.parametrize("name", ["fig1_resnet", "fig4_resnet"])
+def test_smoke_of_resnet(tmp_path, name):
+    loaders = {"fashion-mnist-sample": data_loaders.fashion_mnist_sample}
+    asked, out = reproduce.order("van_gelder_2020", name, "smoke", workers=0), tmp_path / "out"
+    report = reproduce.reproduce(asked, loaders, out, augmentation=data_loaders.augmentation)
+    assert {claim.agrees for claim in report.claims} == {None}
+    (picture,) = report.pictures
+    assert (out / picture).read_bytes().startswith(b"\x89PNG")
+    assert any("ResNet-18 x 0.05 on fashion-mnist-sample" in note for note in report.notes)
+    assert any("the stem of ImageNet" in note for note in report.notes)
 
 
 # ---------------------------------------------------------------- trainings made up

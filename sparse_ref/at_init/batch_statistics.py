@@ -1,4 +1,4 @@
-"""Batch normalisation by the numbers of a batch, differentiated twice, without a trace in the layer.
+"""Batch normalisation by the numbers of a batch, differentiated twice; layers stay as they are.
 
 With ``h = (x - mean) / s``, s the standard deviation, m numbers in a channel and sums over them, it
 is ``y = gamma h + beta``, and for a derivative along a direction, R ::
@@ -54,7 +54,9 @@ class OfBatch:
             if not wanted:
                 return None, None, None
             before, d = of(delta), self._channels(delta)
-            bent = self._per_channel(self.norm.gamma) * (rhat * means(hat * d) + hat * means(rhat * d))
+            bent = self._per_channel(self.norm.gamma) * (
+                rhat * means(hat * d) + hat * means(rhat * d)
+            )
             bent = (widening * self._channels(before) + bent) * inverse
             return before, of(rdelta) - bent.reshape(x.shape), None
 

@@ -46,6 +46,7 @@ from sparse_ref.network import Network
 from sparse_ref.pruning.weights import values_of
 
 SYNAPTIC_FLOW_BATCH = 256
+BLOCK = 1 << 20  # positions whose gradient is made at a time
 CONVENTIONS: dict[str, dict[str, Any]] = {
     "paper": {},
     "snip-public": {"include_bias": True, "count": "round_unpruned"},
@@ -82,7 +83,7 @@ def snip(
     ----------
     net : Network
         Not changed; sparse and dense layers alike.
-    x, y : (n, n_in), (n,)
+    x, y : (n, ...), (n,)
         Examples and labels.
     density : float
         Of the layers that compete together, in [0, 1]; a `Fraction` is counted exactly.
@@ -111,7 +112,7 @@ def snip(
     check_rounds("snip", "rounds", rounds)
     check_name("snip", "schedule", schedule, SCHEDULES)
     layers, parts = competing("snip", net, exclude), batches("snip", net, x, y, batch_size)
-    biases = [len(net.weighted[k].bias) for k in layers] if include_bias else []
+    biases = [len(_bias(net.weighted[k])) for k in layers] if include_bias else []
     sizes = [net.connections[k] for k in layers] + biases
 
     def scores_of(kept):
@@ -142,20 +143,22 @@ def snip_scores(
     Parameters
     ----------
     net : Network
-        Not changed. It works as in evaluation, without dropout.
-    x, y : (n, n_in), (n,)
+        Not changed. It works as in evaluation, as the authors' code does: without dropout, batch
+        normalisation by its running numbers.
+    x, y : (n, ...), (n,)
     batch_size : int, optional
         L is the sum over batches of the mean loss of each; by default one batch.
     abs_after_sum : bool
         False: the magnitudes of the batches are added.
     include_bias : bool
-        Biases have sensitivities too; zero biases have 0.
+        Biases have sensitivities too; zero biases have 0. Batch normalisation's are no biases.
 
     Returns
     -------
     tuple of (slots,)
         One for each of ``net.weighted``, of the network's dtype; then with `include_bias` one
-        (n_out,) for each. They are at least 0 and add up to 1, or are all 0.
+        (n_out,) for each, (0,) for a convolution without. They are at least 0 and add up to 1, or
+        are all 0.
 
     Examples
     --------
@@ -197,7 +200,13 @@ def _products(net, scored, x, y):
     grads = [grad for layer, grad in zip(net.layers, grads, strict=True) if is_weighted(layer)]
     pairs = list(zip(scored.weighted, grads, strict=True))
     of_weights = [values_of(la.weight) * _gradient(la, grad, scored is net) for la, grad in pairs]
-    return of_weights + [layer.bias * grad.bias for layer, grad in pairs]
+    biases = [(_bias(layer), grad.bias) for layer, grad in pairs]
+    return of_weights + [bias * by_bias[: len(bias)] for bias, by_bias in biases]
+
+
+def _bias(layer):
+    """A layer's bias; none of a convolution without one."""
+    return layer.parameters().get("bias", layer.bias[:0])
 
 
 def _gradient(layer, grad, same):
@@ -206,7 +215,11 @@ def _gradient(layer, grad, same):
         return grad.weight.reshape(-1)
     if is_sparse(layer):
         return grad.at(csr.flat(layer.weight))
-    return grad.block(0, len(layer.weight)).reshape(-1)
+    rows, columns = layer.weight.shape
+    step, out = max(1, BLOCK // max(1, columns)), np.empty_like(layer.weight)
+    for first in range(0, rows, step):
+        out[first : first + step] = grad.block(first, min(first + step, rows))
+    return out.reshape(-1)
 
 
 def _masked(net, layers, kept):
@@ -214,6 +227,6 @@ def _masked(net, layers, kept):
     masked = copy.deepcopy(net)
     masked.prune(drops_of(net, layers, kept[: len(layers)]))
     for k, left in zip(layers, kept[len(layers) :], strict=False):
-        bias = masked.weighted[k].bias
+        bias = _bias(masked.weighted[k])
         bias[np.setdiff1d(np.arange(len(bias)), left)] = 0
     return masked

@@ -16,8 +16,12 @@ Departures
 ----------
 * All is done in float64, and the flow is scaled from layer to layer; the code's float32 under- and
   overflows in deep networks, and what is left is then decided by place.
-* Activations must let positive numbers pass as they are; through SReLU the flow would not be
-  conserved.
+* Activations must let positive numbers pass as they are; through SReLU and local response
+  normalisation the flow would not be conserved. ReLU6 counts as ReLU: a flow is no activation.
+* Of batch normalisation, in evaluation, the code takes magnitudes one by one,
+  ``|gamma| (x - |mean|) / sqrt(|var| + epsilon) + |beta|``, so a running mean takes from the flow
+  and may turn it negative. Here the two numbers of the layer's ``k x + c`` give theirs, as those of
+  a linear layer do. At initialisation, where the mean is 0, this is the same.
 * The paper takes a percentile, the code ``N - int((1 - d) N)``; here ``int(d N)`` are left.
 * The code removes all that equal the last to go (``ties="drop_all"``), and so everything
   where all scores are equal. It stops where the result is 5 or more off; here nothing is.
@@ -30,6 +34,7 @@ import numpy as np
 
 from sparse_ref import csr
 from sparse_ref.at_init.conventions import conventional
+from sparse_ref.at_init.flow import check_passing, flows, magnitudes
 from sparse_ref.at_init.pool import (
     SCHEDULES,
     Drops,
@@ -42,7 +47,6 @@ from sparse_ref.at_init.pool import (
     in_rounds,
     kept_count,
 )
-from sparse_ref.layers import AllReLU, Dense, Dropout, Linear, ReLU
 from sparse_ref.methods.base import check_name
 from sparse_ref.network import Network
 from sparse_ref.pruning.weights import values_of
@@ -56,7 +60,6 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
         "ties": "drop_all",  # so what was removed, whose score is 0, does not come back
     },
 }
-PASS_POSITIVE = (ReLU, AllReLU, Dropout)  # in evaluation
 
 
 @conventional(CONVENTIONS)
@@ -107,15 +110,15 @@ def synflow(
     check_rounds("synflow", "rounds", rounds)
     check_name("synflow", "schedule", schedule, SCHEDULES)
     layers = competing("synflow", net, exclude)
-    weights, biases = _magnitudes(net, abs_bias)
+    weights = _magnitudes(net, abs_bias)
     sizes = [net.connections[k] for k in layers]
 
     def scores_of(kept):
         left = list(weights)
         for k, slots in zip(layers, kept, strict=True):
             left[k] = _left(weights[k], slots)
-        flows, _ = _flows(left, biases)
-        scores = [flows[k] for k in layers]
+        scored, _ = flows(net, left, abs_bias)
+        scores = [scored[k] for k in layers]
         if freeze_pruned:
             return scores
         sources = map(_sources, kept, sizes)
@@ -134,7 +137,7 @@ def synflow_scores(net: Network, *, abs_bias: bool = True) -> tuple[np.ndarray, 
     net : Network
         Not changed; its signs do not count.
     abs_bias : bool
-        Biases feed ``|b|`` into the flow; False: nothing.
+        Biases feed ``|b|`` into the flow, and so do offsets of batch normalisation; False: nothing.
 
     Returns
     -------
@@ -144,66 +147,27 @@ def synflow_scores(net: Network, *, abs_bias: bool = True) -> tuple[np.ndarray, 
 
     Examples
     --------
+    >>> from sparse_ref.layers import Dense, ReLU
     >>> net = Network([Dense(np.array([[1.0, -2], [3, 0]])), ReLU(), Dense(np.array([[-1.0, 2]]))])
     >>> synflow_scores(net)
     (array([1., 2., 6., 0.]), array([3., 6.]))
     """
-    flows, power = _flows(*_magnitudes(net, abs_bias))
+    scored, power = flows(net, _magnitudes(net, abs_bias), abs_bias)
     with np.errstate(over="ignore"):  # told in words
-        scores = tuple(np.ldexp(flow, power) for flow in flows)
+        scores = tuple(np.ldexp(flow, power) for flow in scored)
     check_finite("synflow_scores", "scores", scores)
-    if any(flow.any() and not score.any() for flow, score in zip(flows, scores, strict=True)):
+    if any(flow.any() and not score.any() for flow, score in zip(scored, scores, strict=True)):
         raise ValueError("synflow_scores: a flow must be no less than float64 holds, got 0")
     return scores
 
 
 def _magnitudes(net, abs_bias):
-    """``|W|``, dense or CSR, and ``|b|`` of every layer in float64."""
-    for layer in net.layers:
-        if not isinstance(layer, (Linear, Dense, *PASS_POSITIVE)):
-            raise TypeError(
-                f"synflow: layers between weights must let positive numbers pass, got {layer!r}"
-            )
-    weights = []
-    for layer in net.weighted:
-        values = np.abs(values_of(layer.weight)).astype(np.float64)
-        shape = layer.weight.shape
-        weights.append(
-            csr.from_positions(shape, csr.flat(layer.weight), values)
-            if isinstance(layer, Linear)
-            else values.reshape(shape)
-        )
-    biases = [np.abs(la.bias if abs_bias else 0 * la.bias).astype(float) for la in net.weighted]
-    check_finite("synflow", "weights", [*map(values_of, weights), *biases])
-    return weights, biases
-
-
-def _flows(weights, biases):
-    """The scores over a power of two, and its exponent.
-
-    They are ``w_ij b_i a_j`` with a before a layer and b behind it. Every a is kept over a power of
-    two too, so that its largest entry is about 1: the flow neither over- nor underflows however
-    deep the network, and nothing is rounded by it.
-    """
-    before, powers = [np.ones(weights[0].shape[1])], [0]
-    for weight, bias in zip(weights, biases, strict=True):
-        flow, power = weight @ before[-1], powers[-1]
-        parts = (flow, power), (bias, 0)
-        tops = [int(np.frexp(part.max())[1]) + over for part, over in parts if part.any()]
-        powers.append(max(tops, default=power))
-        before.append(np.ldexp(flow, power - powers[-1]) + np.ldexp(bias, -powers[-1]))
-    behind, scores = np.ones(weights[-1].shape[0]), []
-    for k in reversed(range(len(weights))):
-        behind = np.ldexp(behind, powers[k] - powers[k + 1])
-        scores.append(_through(weights[k], behind, before[k]))
-        behind = weights[k].T @ behind
-    return scores[::-1], powers[-1]
-
-
-def _through(weight, behind, before):
-    if isinstance(weight, np.ndarray):
-        return (weight * behind[:, None] * before).reshape(-1)
-    return weight.data * np.repeat(behind, np.diff(weight.indptr)) * before[weight.indices]
+    """``|W|`` of every layer, once all is known to be finite and passable."""
+    check_passing("synflow", net)
+    weights = [magnitudes(layer) for layer in net.weighted]
+    fed = [layer.bias for layer in net.weighted] if abs_bias else []
+    check_finite("synflow", "weights", [*map(values_of, weights), *fed])
+    return weights
 
 
 def _left(weight, slots):

@@ -92,7 +92,7 @@ def backward(
     products: list[Any],
     wanted: bool = False,
 ) -> tuple[Any, Any]:
-    """dx and Rdx of the input, if `wanted`; RdW of each layer is put into `products`.
+    """The pair dx, Rdx of the input, if `wanted`; RdW of each layer is put into `products`.
 
     Empties `trail`: what a pull holds goes as soon as it has been called.
     """

@@ -7,7 +7,6 @@ import numpy as np
 
 from sparse_ref.layers import BatchNorm, Conv2d, DenseConv2d, SReLU
 from sparse_ref.layers.base import is_sparse
-from sparse_ref.network_units import POOLS
 from sparse_ref.topology.downsizing import cut
 from sparse_ref.topology.units import Link
 
@@ -53,13 +52,12 @@ def cut_unweighted(layer: Any, kept: np.ndarray) -> Any:
     if isinstance(layer, SReLU):
         return SReLU(*(values[kept] for values in layer.parameters().values()))
     if isinstance(layer, BatchNorm):
-        arrays = *layer.parameters().values(), *layer.state().values()
-        own = (array[kept] for array in arrays)
-        return BatchNorm(*own, momentum=layer.momentum, epsilon=layer.epsilon)
+        own = {name: array[kept] for name, array in (layer.parameters() | layer.state()).items()}
+        return BatchNorm(**own, momentum=layer.momentum, epsilon=layer.epsilon)
     smaller = copy(layer)
-    if isinstance(layer, POOLS):  # their tables of windows are the same for any number of channels
-        n = int(kept.sum())
-        smaller.image, smaller.image_out = (n, *layer.image[1:]), (n, *layer.image_out[1:])
+    for name in ("image", "image_out"):  # all else they keep is the same for any number of channels
+        if hasattr(layer, name):
+            setattr(smaller, name, (int(kept.sum()), *getattr(layer, name)[1:]))
     return smaller
 
 

@@ -7,11 +7,12 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from sparse_ref.layers import BatchNorm, Conv2d, DenseConv2d
+from sparse_ref.layers import BatchNorm, Conv2d, DenseConv2d, LocalResponseNorm
 from sparse_ref.network_units import POOLS, Rows
 from sparse_ref.topology.units import Link, UnitGraph, by_group, of_rows, sources
 
-NOT_EMPTY = POOLS | BatchNorm | Conv2d | DenseConv2d  # layers that want a channel at least
+# Layers that want at least one channel.
+NOT_EMPTY = POOLS | BatchNorm | Conv2d | DenseConv2d | LocalResponseNorm
 ROUNDINGS = 4  # of a mean of equal numbers
 
 
@@ -49,17 +50,15 @@ def kept_units(
     parts = np.split(kept, first[1:-1])  # views
     for row in _forced(graph, inputs):
         parts[row][:] = True
-    weighted = [k for k, values in enumerate(maps) if values is not None]
-    needed = [
-        _needed(layers[k], link, dead.reached[link.source], maps[k])
-        for k, link in zip(weighted, graph.weights, strict=True)
-    ]
+    weighted = (k for k, values in enumerate(maps) if values is not None)
+    readers = list(zip(weighted, graph.weights, strict=True))
+    needed = {k: _needed(layers[k], at, dead.reached[at.source], maps[k]) for k, at in readers}
     while True:
         before = int(kept.sum())
-        for k, link in reversed(list(zip(weighted, graph.weights, strict=True))):
+        for k, link in reversed(readers):
             _tie(kept, atoms)
             wanted = parts[link.target] & dead.leading[link.target]
-            parts[link.source] |= _read(graph, link, layers[k].weight, needed[link.weight], wanted)
+            parts[link.source] |= _read(graph, link, layers[k].weight, needed[k], wanted)
         _tie(kept, atoms)
         if kept.sum() == before and not _filled(layers, rows, parts):
             return parts
@@ -102,23 +101,23 @@ def _atoms(graph: UnitGraph) -> np.ndarray:
     first = np.concatenate([[0], np.cumsum(graph.sizes)])
     pairs = [np.empty((2, 0), np.int64)]
     for link in graph.links:
-        units = np.arange(graph.sizes[link.target])
-        if link.weight is None:
-            ends = units // link.block, units
-        elif link.groups > 1:
-            ends = _spanning(graph, link, units)
-        else:
-            continue
-        pairs.append(np.stack([first[link.source] + ends[0], first[link.target] + ends[1]]))
-    ends, n = np.concatenate(pairs, axis=1), int(first[-1])
-    tied = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=(n, n))
+        if link.weight is None or link.groups > 1:
+            one, other = _tied(graph, link)
+            pairs.append(np.stack([first[link.source] + one, first[link.target] + other]))
+    both, n = np.concatenate(pairs, axis=1), int(first[-1])
+    tied = coo_array((np.ones(both.shape[1], np.int8), (both[0], both[1])), shape=(n, n))
     return connected_components(tied, directed=False)[1]
 
 
-def _spanning(graph, link, units):
-    """Pairs that tie each group of a convolution: all filters to one channel, all to one filter."""
-    filters, share = len(units) // link.groups, graph.sizes[link.source] // link.groups
-    channels = np.arange(graph.sizes[link.source])
+def _tied(graph, link):
+    """Units of source and target that stay or go together, enough pairs to tie all that are tied.
+
+    Of a group of a convolution each filter with the first channel, each channel with one filter.
+    """
+    units, channels = np.arange(graph.sizes[link.target]), np.arange(graph.sizes[link.source])
+    if link.weight is None:
+        return units // link.block, units
+    filters, share = len(units) // link.groups, len(channels) // link.groups
     one = np.concatenate([units // filters * share, channels])
     return one, np.concatenate([units, channels // share * filters])
 

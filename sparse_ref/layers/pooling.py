@@ -109,7 +109,7 @@ class _Max(_Pooling):
                 larger = seen > best
                 best[larger] = seen[larger]
                 out[larger] = other[:, rows, columns][larger]
-        return _tiles(out, self.image)
+        return _tiles(out, self.image_out)
 
 
 class _Mean(_Pooling):

@@ -40,7 +40,7 @@ class Origin:
     def __init__(self, net: Network, treatment: Treatment, wanted: bool = False):
         self.treatment, kept = treatment, wanted or treatment.kind != "finetune"
         self.weights = [_values(layer).copy() for layer in net.weighted if kept]
-        self._biases = [layer.bias.copy() for layer in net.weighted if kept]
+        self._biases = [_bias(layer).copy() for layer in net.weighted if kept]
         self._rest = [value.copy() for value in _rest(net) if kept]
         sigmas = treatment.kind == "sigma_sign"
         self._sigmas = self._all_sigmas("weights", self.weights) if sigmas else []
@@ -80,7 +80,7 @@ class Origin:
         for k, (layer, stream) in enumerate(zip(net.weighted, streams, strict=True)):
             draws, bias_draws = stream.spawn(2)
             _values(layer)[:] = self._weight(k, layer, draws)
-            if self.treatment.biases:
+            if self.treatment.biases and len(_bias(layer)):
                 layer.bias[:] = self._bias(k, layer, bias_draws)
         for value, first in zip(_rest(net), self._rest, strict=True):
             value[:] = first
@@ -135,6 +135,11 @@ def _values(layer):
     """A view of the values of a layer's weight, (n,) in slot order."""
     weight = layer.weight
     return weight.data if isinstance(weight, csr_array) else weight.reshape(-1)
+
+
+def _bias(layer):
+    """A layer's bias, (n_out,); none of a convolution without one."""
+    return layer.parameters().get("bias", layer.bias[:0])
 
 
 def _rest(net):

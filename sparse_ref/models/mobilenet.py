@@ -69,8 +69,8 @@ def mobilenet_v2(
     References
     ----------
     Sandler, Howard, Zhu, Zhmoginov, Chen (2018), "MobileNetV2". Evci et al. (2020), "Rigging the
-    Lottery", section 4.1, for the layers kept dense. Parger2022 counts 7.4M, three times the
-    network with 200 classes.
+    Lottery", section 4.1, for the layers kept dense (not verified against its text). Parger2022
+    counts 7.4M, three times the network with 200 classes.
     """
     require_counts("mobilenet_v2", classes=classes)
     require_positive("mobilenet_v2", width=width)

@@ -25,6 +25,17 @@ As in that program: figures 2, 7 and 8
 * Figure 7 has the program's ReLU on the outputs, and beside it linear outputs; figure 8 is about
   what the ReLU does.
 
+LeNet-5
+-------
+* ``fig7_lenet_5``, ``fig8_lenet_5`` and ``fig9_lenet_5`` have the same settings with the program's
+  LeNet-5 (variant ``D`` of `sparse_ref.models.lenet_5`), whose convolutions begin with a standard
+  deviation of 0.05 and biases 0. Pruning takes all four layers; in figure 9 the first and the last
+  are dense, and only the second convolution becomes wider.
+* In figure 9 the paper's LeNet-5 has random nets only. Our RadiX-Net, and the X-Net where there is
+  none, join channels with whole kernels; no rule of the authors' is known for convolutions.
+* Weight decay is on convolutions too, which in the program have none. LeNet-5 on CIFAR-10, a third
+  part of figure 9, is left out.
+
 Departures
 ----------
 * Figures 2, 7 and 8 count exactly how many connections stay, and what is gone stays gone, as in the

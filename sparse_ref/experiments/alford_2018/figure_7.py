@@ -179,5 +179,6 @@ def _shorter(settings, paper):
     return (
         f"{images} training images, {settings.epochs} epochs ({paper.epochs}), pruned from step "
         f"{settings.schedule.start:,} to {settings.schedule.stop:,} ({paper.schedule.start:,} to "
-        f"{paper.schedule.stop:,}), {len(settings.densities)} densities ({len(paper.densities)})"
+        f"{paper.schedule.stop:,}), {len(settings.densities)} densities ({len(paper.densities)}); "
+        "in so short a training a network may not have begun to learn, which looks like being stuck"
     )

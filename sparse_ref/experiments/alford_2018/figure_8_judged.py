@@ -92,8 +92,8 @@ def table(usual: Found) -> Table:
     return Table(title, headings, tuple(rows))
 
 
-def rates(found: Found) -> Table:
-    """What learning rates do at the highest sparsity."""
+def rates(found: Found) -> list[Table]:
+    """What learning rates do at the highest sparsity, if that was trained."""
     rows = [
         (
             NAMED[logits],
@@ -107,7 +107,7 @@ def rates(found: Found) -> Table:
     ]
     headings = ("outputs", "learning\nrate", "accuracy\n%", "classes never\npredicted: trainings")
     title = f"Learning rates on pruned structures at sparsity {1 - SPARSEST:g}"
-    return Table(title, headings, tuple(rows))
+    return [Table(title, headings, tuple(rows))] if rows else []
 
 
 def _counted(numbers):

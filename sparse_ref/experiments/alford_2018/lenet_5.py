@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 
 from sparse_ref import csr, topology
 from sparse_ref.experiments.alford_2018 import published
-from sparse_ref.experiments.alford_2018.networks import DECAY, DENSE, RADIX, RANDOM, RATE
-from sparse_ref.experiments.config import RunConfig, parse
+from sparse_ref.experiments.alford_2018.networks import DENSE, RADIX, RANDOM, of_program
+from sparse_ref.experiments.config import RunConfig
 from sparse_ref.experiments.snapshot import Snapshot
 from sparse_ref.topology.patterns import Layers, of_ones
 
@@ -99,26 +99,8 @@ def in_blocks(pattern: csr_array, block: int) -> csr_array:
 
 def config(net: Net5, epochs: int, seed: int, data: str) -> RunConfig:
     """A training with the settings of the authors' program, as those of LeNet-300-100."""
-    return parse(
-        {
-            "data": {"name": data, "validation": 0.0},
-            "model": {
-                "name": "lenet_5",
-                "options": {"variant": "D", "width": net.times},
-                "density": None if net.kind == DENSE else net.density,
-                "initialisation": "truncated_normal",
-            },
-            "method": {"name": "static", "until": 1.0},
-            "optimizer": {
-                "learning_rate": RATE,
-                "schedule": "constant",
-                "momentum": 0.0,
-                "nesterov": False,
-                "weight_decay": DECAY,
-            },
-            "epochs": epochs,
-            "batch_size": 100,
-            "seed": seed,
-        },
-        "alford_2018",
+    density = None if net.kind == DENSE else net.density
+    options = {"variant": "D", "width": net.times}
+    return of_program(
+        {"name": "lenet_5", "options": options, "density": density}, epochs, seed, data
     )

@@ -1,6 +1,6 @@
 """The networks of figures 6 and 9: LeNet-300-100 dense, or its first two layers sparse."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -97,15 +97,17 @@ def parts(images: Images, n: int | None, n_test: int | None = None) -> Data:
 
 def config(net: Net, epochs: int, seed: int, data: str) -> RunConfig:
     """A training with the settings of the authors' program."""
+    density = None if net.kind == DENSE else net.density
+    model = {"sizes": net.sizes, "density": density, "dense": [-1]}
+    return of_program(model, epochs, seed, data)
+
+
+def of_program(model: dict[str, Any], epochs: int, seed: int, data: str) -> RunConfig:
+    """A training of any network whose connections stay, with the program's other settings."""
     return parse(
         {
             "data": {"name": data, "validation": 0.0},
-            "model": {
-                "sizes": net.sizes,
-                "density": None if net.kind == DENSE else net.density,
-                "dense": [-1],
-                "initialisation": "truncated_normal",
-            },
+            "model": {**model, "initialisation": "truncated_normal"},
             "method": {"name": "static", "until": 1.0},
             "optimizer": {
                 "learning_rate": RATE,

@@ -45,7 +45,7 @@ def accuracies(
     _name(axes[1], wider, lambda net: f"k = {net.times}")
     below = "density of the sparse layers"
     axes[0].set(title=titles[0], xlabel=f"{below},\nand connections in all")
-    axes[1].set(title=titles[1], xlabel=f"{below},\nand widening of the first")
+    axes[1].set(title=titles[1], xlabel=f"{below},\nand the widening k")
     axes[0].set_ylabel("test accuracy, %")
     kinds = {net.kind: bool(net.published) for net in samples}
     kinds |= {net.kind: True for net in samples if net.published}

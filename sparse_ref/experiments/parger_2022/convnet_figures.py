@@ -198,7 +198,7 @@ def _empty(results: Results, cell: Cell, what: str) -> Sample:
 def _notes(settings: ConvSettings, context: Context) -> list[str]:
     whole, seeds = CONV_SETTINGS["paper"], len(context.seed_numbers(settings.seeds))
     notes = [
-        "convolutional networks on CIFAR-10, all layers sparse; the paper's are of CIFAR-100 and "
+        "convolutional networks for CIFAR-10, all layers sparse; the paper's are of CIFAR-100 and "
         "Tiny-ImageNet. VGG-16 is that with one linear layer: its largest layer holds 16 % of the "
         "weights, not 74 %",
         "channels normalised; crop, flip and rotation by up to 15 degrees; the paper does not say "

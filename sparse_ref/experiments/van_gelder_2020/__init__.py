@@ -34,8 +34,8 @@ Chosen here, since the paper does not say
 Departures
 ----------
 * Figures 1 and 4 are of ResNet-18 on CIFAR-10 there, and here where they are called
-  ``fig1_resnet`` and ``fig4_resnet``: narrow, at scale laptop. Figure 4 has a second panel, at 98 %: at
-  90.5 % there is little to gain on MNIST.
+  ``fig1_resnet`` and ``fig4_resnet``: narrow, at scale laptop. Figure 4 has a second panel, at
+  98 %: at 90.5 % there is little to gain on MNIST.
 * Three structures of each kind, each trained anew once; in the paper one, three times.
 """
 
@@ -48,14 +48,12 @@ from sparse_ref.experiments.convnet import ConvNet
 from sparse_ref.experiments.recipe import Context, Figure, Report, joined
 from sparse_ref.experiments.van_gelder_2020 import figure_1, figure_2, figure_3, figure_4
 from sparse_ref.experiments.van_gelder_2020.networks import (
-    RESNET_SETTINGS,
-    SETTINGS,
     Net,
-    Settings,
     Study,
     begun,
     trained,
 )
+from sparse_ref.experiments.van_gelder_2020.settings import RESNET_SETTINGS, SETTINGS, Settings
 
 PAPER = "Van Gelder et al. 2020"
 
@@ -114,7 +112,7 @@ def reproduced(
     wanted = list(dict.fromkeys(chain.from_iterable(e.wanted(settings) for e in exhibits)))
     study.found.update(trained(wanted, study))
     whole = joined([exhibit.report(study) for exhibit in exhibits])
-    notes = _of_resnet(settings) if isinstance(settings.sizes, ConvNet) else _of_perceptron(study)
+    notes = _of_resnet(study) if isinstance(settings.sizes, ConvNet) else _of_perceptron(study)
     return replace(whole, notes=[*notes, *_reduced(settings, table["paper"]), *whole.notes])
 
 
@@ -123,11 +121,10 @@ def _of_perceptron(study):
     return [f"{sizes} on {study.images}; the paper's figures 1 and 4 are of ResNet-18"]
 
 
-def _of_resnet(settings):
+def _of_resnet(study):
     return [
-        f"{settings.sizes.title} on CIFAR-10, all layers sparse and equally so; the paper does not "
-        "say which layers are, nor how it trains. Channels normalised, crop and flip",
-        f"a level of iterative magnitude pruning removes at most {100 * settings.rate:g} %",
+        f"{study.settings.sizes.title} on {study.images}, all layers sparse and equally so; the "
+        "paper does not say which layers are, nor how it trains. Channels normalised, crop and flip"
     ]
 
 

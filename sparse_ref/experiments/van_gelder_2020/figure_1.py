@@ -8,15 +8,14 @@ from sparse_ref.experiments.van_gelder_2020.networks import (
     DNW,
     KINDS,
     LT,
-    MASKED,
     RANDOM,
     RIGL,
     Net,
-    Settings,
     Study,
     config,
     ended,
 )
+from sparse_ref.experiments.van_gelder_2020.settings import MASKED, Settings
 
 FRESH = 1000  # added to the seed of a structure: that of its new weights and batches
 SIMILAR = 0.005  # half a point
@@ -30,7 +29,7 @@ def wanted(settings: Settings) -> list[Net]:
 
 def report(study: Study) -> Report:
     """Train the structures again and compare them."""
-    anew = _anew(study)
+    anew, rate = _anew(study), study.settings.rate
     return Report(
         tables=[
             _table("Structures found, trained with weights drawn anew", anew, study.settings),
@@ -44,7 +43,8 @@ def report(study: Study) -> Report:
         pictures={"figure_1.png": pictures.over_sparsity(anew, study.settings.sparsities)},
         notes=[
             "each structure is trained anew once, with a seed of its own; the spread is over "
-            "structures and new weights together, in the paper over weights"
+            "structures and new weights together, in the paper over weights",
+            f"a level of iterative magnitude pruning removes at most {100 * rate:g} % of a layer",
         ],
         numbers={
             "anew": [{**net._asdict(), "accuracy": s.values} for net, s in anew.items()],

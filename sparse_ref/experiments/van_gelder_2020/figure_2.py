@@ -12,13 +12,12 @@ from sparse_ref.experiments.van_gelder_2020.networks import (
     DNW,
     KINDS,
     LT,
-    MASKED,
     RANDOM,
     RIGL,
     Net,
-    Settings,
     Study,
 )
+from sparse_ref.experiments.van_gelder_2020.settings import MASKED, Settings
 
 FRACTIONS = [Fraction(k, 20) for k in range(21)]  # of the connections a network has
 BY_LAYER = "magnitude, layer by layer"

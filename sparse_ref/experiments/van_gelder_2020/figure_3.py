@@ -9,12 +9,11 @@ from sparse_ref.experiments.runner import beginning
 from sparse_ref.experiments.van_gelder_2020 import pictures
 from sparse_ref.experiments.van_gelder_2020.networks import (
     DNW,
-    MASKED,
     Net,
-    Settings,
     Study,
     config,
 )
+from sparse_ref.experiments.van_gelder_2020.settings import MASKED, Settings
 
 NET = Net(DNW, MASKED)
 STRONG = 0.5  # what we call a strong correlation

@@ -3,7 +3,8 @@
 from sparse_ref.experiments.evidence import Sample, ordered
 from sparse_ref.experiments.recipe import Report, Table
 from sparse_ref.experiments.van_gelder_2020 import pictures
-from sparse_ref.experiments.van_gelder_2020.networks import DNW, Net, Settings, Study
+from sparse_ref.experiments.van_gelder_2020.networks import DNW, Net, Study
+from sparse_ref.experiments.van_gelder_2020.settings import Settings
 
 FEW = 3  # "the first few epochs"
 

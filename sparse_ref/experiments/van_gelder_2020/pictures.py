@@ -17,8 +17,8 @@ from sparse_ref.experiments.van_gelder_2020.networks import (
     RANDOM,
     RIGL,
     Net,
-    Settings,
 )
+from sparse_ref.experiments.van_gelder_2020.settings import Settings
 from sparse_ref.plots import COLOURS
 
 LOOKS: dict[str, dict[str, Any]] = {
