@@ -128,7 +128,6 @@ def compose(*steps: Augmentation, image: tuple[int, ...] | None = None) -> Augme
     >>> augment(np.zeros((5, 3072)), np.random.default_rng(7)).shape
     (5, 3072)
     """
-
     return _Composed(steps, image)
 
 

@@ -14,7 +14,7 @@ from sparse_ref.layers.base import Shape, is_sparse, is_weighted, state_of
 from sparse_ref.layers.linear import NEVER
 from sparse_ref.losses import LOSSES
 from sparse_ref.network_changes import applied, complete, pruned, with_weight
-from sparse_ref.network_checks import check_examples, checked_shapes
+from sparse_ref.network_checks import check_examples, checked_shapes, require_one_each
 from sparse_ref.network_units import rows_of
 from sparse_ref.residual import Residual
 from sparse_ref.topology.units import UnitGraph
@@ -156,7 +156,11 @@ class Network:
         )
 
     def gradients(
-        self, x: np.ndarray, y: np.ndarray, rngs: Sequence[np.random.Generator] | None = None
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        rngs: Sequence[np.random.Generator] | None = None,
+        factors: bool = True,
     ) -> tuple[float, tuple[Any, ...]]:
         """Loss on one batch and the gradient of every layer.
 
@@ -168,12 +172,14 @@ class Network:
             Labels, or what the loss takes.
         rngs : sequence of Generator, optional
             One a layer, for dropout; without them, as in evaluation.
+        factors : bool
+            Whether the gradient of absent connections is to be had, too: holds all activations.
 
         Returns
         -------
         loss : float
         grads : tuple, one per layer
-            `LayerGrad` where there is a weight; None for a layer without parameters.
+            `LayerGrad` or alike where there is a weight; None for a layer without parameters.
         """
         grads: list[Any] = [None] * len(self.layers)
         if rngs and len(rngs) != len(grads):
@@ -181,7 +187,7 @@ class Network:
         streams: Sequence[Any] = rngs or [None] * len(grads)
         x, trail = residual.forward(self.plan, self.layers, x, streams, len(y))
         loss, delta = LOSSES[self.loss](x, y)
-        residual.backward(self.plan, trail, delta, grads)
+        residual.backward(self.plan, trail, delta, grads, factors=factors)
         return loss, tuple(grads)
 
     def sparse_gradients(self, grads: tuple[Any, ...]) -> tuple[LayerGrad, ...]:
@@ -194,11 +200,7 @@ class Network:
 
         A layer whose rewiring is empty keeps its weight and what it has derived from it.
         """
-        if len(rewires) != len(self.sparse_layers):
-            raise ValueError(
-                f"Network: rewires must be one per sparse layer, {len(self.sparse_layers)}, "
-                f"got {len(rewires)}"
-            )
+        require_one_each("rewires", "sparse layer", rewires, self.sparse_layers)
         pairs = zip(self.sparse_layers, rewires, strict=True)
         changed = [applied(layer.weight, rewire) for layer, rewire in pairs]
         for layer, (weight, _) in zip(self.sparse_layers, changed, strict=True):
@@ -222,11 +224,7 @@ class Network:
             Old slot of each remaining connection, ascending, or None where nothing was asked for.
             Weights and biases keep their bits.
         """
-        if len(drops) != len(self.weighted):
-            raise ValueError(
-                f"Network: drops must be one per layer with a weight, {len(self.weighted)}, "
-                f"got {len(drops)}"
-            )
+        require_one_each("drops", "layer with a weight", drops, self.weighted)
         pairs = list(zip(self.weighted, drops, strict=True))
         made = {id(la): pruned(la.weight, drop) for la, drop in pairs if drop is not None}
         self.layers = tuple(

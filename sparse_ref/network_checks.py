@@ -103,3 +103,9 @@ def _check_dtypes(layers):
                     f"Network: layers must share a dtype, got {weighted[0]} and, as {name} of "
                     f"{layer!r}, {value.dtype}"
                 )
+
+
+def require_one_each(what: str, of: str, given: Sequence[Any], wanted: Sequence[Any]) -> None:
+    """Refuse what is not as many as the layers it is for."""
+    if len(given) != len(wanted):
+        raise ValueError(f"Network: {what} must be one per {of}, {len(wanted)}, got {len(given)}")

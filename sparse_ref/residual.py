@@ -100,22 +100,36 @@ def forward(
 
 
 def backward(
-    plan: Plan, trail: list[Any], delta: Any, grads: list[Any], wanted: bool = False
+    plan: Plan,
+    trail: list[Any],
+    delta: Any,
+    grads: list[Any],
+    wanted: bool = False,
+    factors: bool = True,
 ) -> Any:
     """The derivative by the input, if `wanted`; each layer's gradient is put into `grads`.
+
+    Without ``factors`` gradients let go of those of the dense gradient at once.
 
     Empties `trail`: a pullback and what it holds go as soon as it has been called.
     """
     for place in reversed(range(len(plan))):
         item, needed = plan[place], wanted or place > 0
         if isinstance(item, int):
-            delta, grads[item] = trail.pop()(delta, wanted=needed)
+            delta, grad = trail.pop()(delta, wanted=needed)
+            grads[item] = grad if factors or not hasattr(grad, "inputs") else without(grad)
+            del grad
             continue
         back, aside = trail.pop()
-        through = backward(item.body, back, delta, grads, needed)
-        past = backward(item.shortcut, aside, delta, grads, needed)
+        through = backward(item.body, back, delta, grads, needed, factors)
+        past = backward(item.shortcut, aside, delta, grads, needed, factors)
         delta = _sum(through, past) if needed else None
     return delta if wanted else None
+
+
+def without(grad: Any) -> Any:
+    """A `LayerGrad` or `ConvGrad` of the connections alone."""
+    return grad._replace(delta=None, inputs=None)
 
 
 def described(plan: Plan, layers: Sequence[Any], indent: str) -> list[str]:

@@ -14,8 +14,9 @@ import numpy as np
 from sparse_ref.elementwise import gather_tiles
 
 ALIGNMENT = 64  # bytes: one cache line, so that no load of a full register straddles two
-IDLE_BYTES = 1 << 28  # where more lies idle, what has been idle for long is let go of: 256 MB
-LONG = 2000  # buffers taken since; a training step of the deepest networks here takes a few hundred
+SPARE = 1 << 26  # bytes that may lie idle in any case: 64 MB; and beyond them,
+SHARE = 1.15  # in all so many times what was in use at most; and nothing that has lain idle for
+LONG = 2000  # buffers taken since: a training step of the deepest networks takes a few hundred
 MAX_WIDTH_BYTES = 256  # a tile row is at most four registers of 64 bytes
 
 
@@ -62,7 +63,7 @@ class _Pool:
         self._lock = threading.Lock()  # two threads must not find the same buffer free
         self._buffers: dict[int, list[np.ndarray]] = {}
         self._stamps: dict[int, list[int]] = {}  # of each, its number when it was taken last
-        self._taken = 0
+        self._taken = self._bytes = self._most_in_use = 0
         self._alone = self._references([np.empty(1, np.uint8)], 0)
 
     def take(self, n_bytes: int) -> np.ndarray:
@@ -78,7 +79,9 @@ class _Pool:
 
     def _grow(self, n_bytes):
         """Number of a new buffer among those of its size."""
-        self._forget_idle()
+        self._bytes += n_bytes
+        if self._bytes > SPARE:
+            self._forget_idle()
         buffers = self._buffers.setdefault(n_bytes, [])
         buffers.append(np.empty(n_bytes + ALIGNMENT, np.uint8))
         self._stamps.setdefault(n_bytes, []).append(0)
@@ -91,19 +94,29 @@ class _Pool:
         return (k for k in range(len(buffers)) if self._references(buffers, k) == self._alone)
 
     def _forget_idle(self):
-        """Before the pool grows, let go of what has lain idle for long, if much lies idle.
+        """Before the pool grows, let go of what has been idle for longest, if too much is idle.
 
-        Not of all that is idle: a backward pass frees what the next forward pass needs.
+        Not of all of it: a backward pass frees what the next forward pass needs. But not of
+        nothing either: what a backward pass needs at its end it could not take from the smaller
+        buffers of the deeper layers, and all sizes' largest numbers together would be held.
         """
-        idle = {size: list(self._free(group)) for size, group in self._buffers.items()}
-        if sum(size * len(free) for size, free in idle.items()) <= IDLE_BYTES:
-            return
-        for size, free in idle.items():
-            for k in reversed(free):
-                if self._taken - self._stamps[size][k] > LONG:
-                    del self._buffers[size][k], self._stamps[size][k]
-        self._buffers = {size: group for size, group in self._buffers.items() if group}
-        self._stamps = {size: stamps for size, stamps in self._stamps.items() if stamps}
+        idle = sorted(
+            (self._stamps[size][k], size, k)
+            for size, group in self._buffers.items()
+            for k in self._free(group)
+        )
+        in_use = self._bytes - sum(size for _, size, _ in idle)
+        self._most_in_use = max(self._most_in_use, in_use)
+        most, gone = max(SPARE + in_use, SHARE * self._most_in_use), set()
+        for stamp, size, k in idle:
+            if self._bytes <= most and self._taken - stamp <= LONG:
+                break
+            gone.add((size, k))
+            self._bytes -= size
+        for size in {size for size, _ in gone}:
+            kept = [k for k in range(len(self._buffers[size])) if (size, k) not in gone]
+            self._buffers[size] = [self._buffers[size][k] for k in kept]
+            self._stamps[size] = [self._stamps[size][k] for k in kept]
 
 
 def _aligned(raw, n_bytes):

@@ -78,7 +78,8 @@ def step(net: Network, x: np.ndarray, y: np.ndarray, training: Training) -> floa
         Mean loss over the batch, before the update.
     """
     training.step += 1
-    loss, grads = net.gradients(x, y, training.noise_rngs)
+    reads = training.method.reads_gradient(training.step)
+    loss, grads = net.gradients(x, y, training.noise_rngs, factors=reads)
     rate = training.optimizer.learning_rate(training.step)
     _require_finite("loss", loss, training)
     training.history.steps.append(Step(training.step, loss, rate))

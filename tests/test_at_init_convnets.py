@@ -3,6 +3,7 @@
 import re
 import sys
 
+import numba
 import numpy as np
 import pytest
 
@@ -462,6 +463,20 @@ def test_what_stands_at_maxima_is_what_their_pullback_reaches(pool):
     comp = pool.at_maxima(x, v)
     assert np.sum(comp * delta) == pytest.approx(np.sum(v * pullback(delta)[0]), rel=1e-12)
     assert np.array_equal(pool.at_maxima(x, x), y)
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="no second thread")
+def test_one_and_two_threads_give_the_same_bytes():
+    rng = np.random.default_rng(958)
+    net = models.resnet18(width=1 / 8, image=(3, 12, 12), density=0.3, rng=rng)
+    x, y = rng.standard_normal((40, 3, 12, 12)).astype(np.float32), rng.integers(0, 10, 40)
+    before, found = numba.get_num_threads(), []
+    for threads in (1, 2):
+        numba.set_num_threads(threads)
+        scores = *snip_scores(net, x, y), *grasp_scores(net, x, y), *synflow_scores(net)
+        found.append([score.tobytes() for score in scores])
+    numba.set_num_threads(before)
+    assert found[0] == found[1]
 
 
 # Refusals -----------------------------------------------------------------------------------------

@@ -390,3 +390,14 @@ def test_a_downsized_convnet_trains_on():
     fit(small, data, method=methods.RigL(), rng=np.random.default_rng(773), **training)
     assert small.connections == before
     assert np.isfinite(small.predict(data[0])).all()
+
+
+def test_constants_can_go_into_a_layer_without_units():
+    """The linear layer of no units reads a constant channel that stays only for want of another."""
+    empty = Linear(csr.from_positions((0, 1), np.empty(0, np.int64), np.empty(0)))
+    last = Linear(csr.from_positions((1, 0), np.empty(0, np.int64), np.empty(0)), np.array([4.0]))
+    first = conv(points([[0], [0]]), (1, 1, 1), [3, 2])
+    net = Network([first, conv(points([[1, 1]]), (2, 1, 1)), Flatten(), empty, last])
+    small = downsize(net)
+    assert (units(small), small.held) == ([[0], [0], [], [0]], (1, 1, 0))
+    assert same(net, small) == 0

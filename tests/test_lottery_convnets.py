@@ -164,9 +164,8 @@ def test_treatments_know_kernels_and_convolutions_without_bias(treatment):
 
 
 def test_levels_share_nothing():
-    found = []
-    for level in chain(resnet(), Magnitude(0.3), image=RESNET):
-        found.append((level.network, [v.copy() for v in held(level.network)]))
+    nets = (level.network for level in chain(resnet(), Magnitude(0.3), image=RESNET))
+    found = [(net, [v.copy() for v in held(net)]) for net in nets]
     for net, ref in found:
         assert all(map(np.array_equal, held(net), ref))
     arrays = [{id(a.base if a.base is not None else a) for a in held(net)} for net, _ in found]

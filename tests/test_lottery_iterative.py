@@ -380,7 +380,8 @@ def without_idle_buffers(monkeypatch):
     """No scratch memory is kept for later; kernels are compiled."""
     for treatment in ("sigma_sign", Treatment("reinitialise", source="permute_all")):
         list(chain(make(dtype=np.float32), levels=1, treatment=treatment))
-    monkeypatch.setattr(tiles, "IDLE_BYTES", 0)
+    monkeypatch.setattr(tiles, "SPARE", 0)
+    monkeypatch.setattr(tiles, "LONG", 0)
 
 
 @pytest.mark.usefixtures("without_idle_buffers")

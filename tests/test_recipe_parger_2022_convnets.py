@@ -74,7 +74,7 @@ def test_true_numbers_of_parameters(net, parameters):
 def test_claimed_numbers_are_one_two_and_three_times_the_true_ones():
     (table,) = [t for t in untrained.untrained(1).tables if "claimed and counted" in t.title]
     ratios = [float(row[-1]) for row in table.rows]
-    np.testing.assert_allclose(ratios, [3, 2, 1, 1], atol=0.02)
+    np.testing.assert_allclose(ratios, [3, 1, 2, 1, 1], atol=0.025)
 
 
 def test_shapes_are_those_of_the_weights():
@@ -180,9 +180,11 @@ def test_mobilenet_before_training():
     mobile = rows["MobileNetV2, 200 classes, uniform"]
     assert (mobile[2], mobile[4]) == ("35.87", "6.34")
     assert abs(float(mobile[1].split()[0]) - 35.87) < 0.5
+    wide = rows["MobileNetV2 x 1.8, 200 classes, uniform"]
+    assert (float(wide[2]), float(wide[4])) == pytest.approx((33.3, 2.3), abs=0.1)
     assert mobile[-1] == "37.9, 7.5, 6.74"
     assert rows["VGG16 for 64 x 64, 200 classes, ERK"][-1] == "31.9, 41.5, 17.4"
-    # Fewer are empty than the paper's failed networks have; ResNet-18 uses nearly all.
+    # The paper's networks that failed are nearer to width 1; ResNet-18 uses nearly all.
     assert verdict(report.claims)[:2] == [False, False]
     assert verdict(report.claims)[2:4] == [True, True]
 
@@ -280,6 +282,12 @@ def test_a_network_that_learns_contradicts_that_none_does():
     assert claim.measured.count(", yes: ") == 3
 
 
+def test_where_erk_learns_nothing_uniform_proves_nothing():
+    (claim,) = convnet_figures._failing(results(lambda cell: 0.1))
+    assert claim.agrees is None
+    assert "from ERK" in claim.why
+
+
 def test_of_one_sparsity_only_its_claims_are_judged():
     found = results(published_accuracy)
     words = [claim.paper for claim in (*judged.table1(found), *judged.table2(found))]
@@ -356,7 +364,7 @@ def test_smoke_runs_from_end_to_end(tmp_path):
     assert verdict(report.claims) == [None] * len(report.claims)
     whole = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert len(whole["numbers"]["cells"]) == 3 * 4 * 2
-    assert len(whole["numbers"]["untrained"]) == 6
+    assert len(whole["numbers"]["untrained"]) == 8
     assert any("always at scale smoke" in note for note in whole["notes"])
 
 

@@ -148,21 +148,37 @@ def test_a_buffer_nobody_uses_is_handed_out_again():
     assert tiles.empty((1117, 3), np.float32).ctypes.data == where
 
 
-def test_buffers_that_are_idle_for_long_are_let_go_beyond_the_limit(monkeypatch):
-    monkeypatch.setattr(tiles, "IDLE_BYTES", 10_000)
+def held(pool):
+    return {size: len(group) for size, group in pool._buffers.items() if group}
+
+
+def test_what_has_been_idle_for_long_is_let_go_when_the_pool_grows(monkeypatch):
+    monkeypatch.setattr(tiles, "SPARE", 10_000)
     monkeypatch.setattr(tiles, "LONG", 3)
     pool = tiles._Pool()
-    sizes = range(1000, 9000, 1000)
-    for n_bytes in sizes:
+    kept = [pool.take(20_000)]
+    for n_bytes in (1000, 1001, 1002, 1003, 1004):
         pool.take(n_bytes)
-    assert sorted(pool._buffers) == [5000, 6000, 7000, 8000]
+    assert held(pool) == {20_000: 1, 1001: 1, 1002: 1, 1003: 1, 1004: 1}
+    del kept
 
 
-def test_what_a_step_takes_again_and_again_is_not_let_go(monkeypatch):
-    monkeypatch.setattr(tiles, "IDLE_BYTES", 10_000)
+def test_idle_buffers_beyond_a_share_of_what_was_in_use_are_let_go_the_oldest_first(monkeypatch):
+    monkeypatch.setattr(tiles, "SPARE", 1000)
     pool = tiles._Pool()
-    for n_bytes in (6000, 7000, 8000, 9000):  # all idle, and more than the limit
-        pool.take(n_bytes)
-    before = [id(pool._buffers[n][0]) for n in (6000, 7000, 8000)]
-    pool.take(500)
-    assert [id(pool._buffers[n][0]) for n in (6000, 7000, 8000)] == before
+    forward = [pool.take(n) for n in (8000, 4000, 2000)]
+    forward.pop()
+    forward.pop()
+    backward = [pool.take(8000)]  # 22,000 would be held
+    assert held(pool) == {8000: 2, 2000: 1}  # 16,000 in use: 18,400 may be held
+    del forward, backward
+
+
+def test_what_a_step_takes_again_and_again_is_not_let_go():
+    pool = tiles._Pool()
+    sizes = [20 << 20, 21 << 20, 22 << 20, 23 << 20]
+    alive = [pool.take(n_bytes) for n_bytes in sizes]
+    before = [id(pool._buffers[n][0]) for n in sizes]
+    del alive
+    pool.take(5 << 20)  # all of the others are idle now, and more than may be in any case
+    assert [id(pool._buffers[n][0]) for n in sizes] == before

@@ -138,7 +138,7 @@ def _top(outputs, y, temperature):
 
 
 def check_second_order(who: str, net: Network) -> None:
-    """Refuse a network that has second derivatives other than those of the cross-entropy."""
+    """Refuse a loss or layers whose second derivatives are not known here."""
     if net.loss != "softmax_cross_entropy":
         raise ValueError(f"{who}: the loss must be softmax_cross_entropy, got {net.loss}")
     for layer in net.layers:

@@ -44,7 +44,7 @@ def product(
     out : (tiles, filters * output rows * output columns, width)
         Written.
     """
-    kernel = PRODUCT[x.shape[2], way.strip]
+    kernel = PRODUCT[x.shape[2], way.down, way.across]
     kernel(indptr, offsets, data, bias, x, out, _numbers(way), _scratch(way, x))
 
 
@@ -75,7 +75,7 @@ def gradients(
     weight_out : (nnz,)
         Written, in slot order.
     """
-    kernel, by_input = GRADIENTS[x.shape[2], way.strip], data[index.slots]
+    kernel, by_input = GRADIENTS[x.shape[2], way.down, way.across], data[index.slots]
     sums = tiles.empty((n_groups, len(data)), x.dtype)
     pattern = index.indptr, index.offsets, by_input
     kernel(*pattern, delta, x, out, sums.reshape(-1), n_groups, _numbers(way), _scratch(way, x))
@@ -104,7 +104,7 @@ def weight_gradient(
     way : Way
         As there, with `channels` the number of these filters.
     """
-    kernel = WEIGHT_GRADIENT[x.shape[2], way.strip]
+    kernel = WEIGHT_GRADIENT[x.shape[2], way.down, way.across]
     sums = tiles.empty((n_groups, len(weight_out)), x.dtype)
     pattern = index.indptr, index.offsets
     numbers, scratch = _numbers(way), _scratch(way, x)

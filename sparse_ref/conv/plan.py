@@ -16,9 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-SCRATCH_BYTES = 1 << 20  # of planes at a time; measured: half and one and a half are no better
+SCRATCH_BYTES = 3 << 19  # of planes at a time; half of it was slower, whole images as fast
 REGISTER_BYTES = 64  # the examples of one position
-STRIPS = (8, 4)  # output positions that are computed at a time, each one register of examples
+# What is computed at a time: rows and columns of neighbouring positions, each one register of
+# examples. More at once would not leave registers for both gradients.
+STRIPS = ((1, 8), (2, 4), (1, 4), (2, 2))
+MOST = 8  # positions of a strip
+SHORT, EXTRA = 4, 1.2  # a strip of so few positions takes more time for each of them
 
 
 class Axis(NamedTuple):
@@ -72,7 +76,11 @@ class Way(NamedTuple):
     shift_columns: int
     plane_rows: int  # from one plane to the next
     plane_columns: int  # from one row to the next
-    strip: int  # indices at a time
+    down: int  # rows of a strip
+    across: int  # its columns
+    flat: bool  # strips run on from one row of planes to the next, and over what lies between
+    line: int  # from one row of results to the next
+    direct: bool  # strips are just what an image is made of: results need no plane of their own
 
 
 def blocks(way: Way) -> int:
@@ -82,14 +90,19 @@ def blocks(way: Way) -> int:
 
 def result_size(way: Way) -> int:
     """Positions of one plane of results, with what the last strip may write too much."""
-    return way.block_rows * way.plane_columns + way.strip
+    return -(-way.block_rows // way.down) * way.down * way.line + way.across
+
+
+def tail_size(way: Way) -> int:
+    """Positions behind the planes that strips may read, beyond what counts."""
+    return (way.down - 1) * way.plane_columns + way.shift_columns + way.across
 
 
 def scratch_size(way: Way) -> int:
     """Positions that one thread needs: all planes, zeros behind them, two planes of results."""
     planes = way.channels * way.read_rows.planes * way.read_columns.planes
     rows = (planes - 1) * way.plane_rows + way.block_rows + way.shift_rows
-    return rows * way.plane_columns + way.shift_columns + way.strip + 2 * result_size(way)
+    return rows * way.plane_columns + tail_size(way) + 2 * result_size(way)
 
 
 def forward_way(channels: int, rows: Axis, columns: Axis) -> Way:
@@ -118,15 +131,35 @@ def _way(channels, axes, read, write, counts):
     plane_columns = spans[1] - shared[1]
     block_rows, plane_rows = counts[0], spans[0] - shared[0]
     row_bytes = channels * read[0].planes * read[1].planes * plane_columns * REGISTER_BYTES
-    if plane_rows * row_bytes > SCRATCH_BYTES and counts[0] > 1:
-        fitting = max(1, SCRATCH_BYTES // row_bytes - shifts[0])
-        n_blocks = -(-counts[0] // fitting)
+    if plane_rows * row_bytes > SCRATCH_BYTES:
+        least = -(-MOST // counts[1])  # rows for one strip
+        fitting = max(least, SCRATCH_BYTES // row_bytes - shifts[0])
+        n_blocks = max(1, counts[0] // fitting if fitting == least else -(-counts[0] // fitting))
         block_rows = -(-counts[0] // n_blocks)
-        plane_rows = block_rows + shifts[0]
-    span = (block_rows - 1) * plane_columns + counts[1]
-    strip = next((s for s in sorted(STRIPS) if span <= s), max(STRIPS))
-    sizes = block_rows, *shifts, plane_rows, plane_columns, strip
-    return Way(channels, *read, *write, *counts, *sizes)
+        plane_rows = block_rows + shifts[0] if n_blocks > 1 else plane_rows
+    strips = _strips(block_rows, counts[1], plane_columns)
+    down, across, flat, _ = strips
+    fits = not (counts[0] % down or block_rows % down or counts[1] % across)
+    images = all(side[1:] == (1, 1, 0) for side in write)  # in one plane, from its first index on
+    sizes = block_rows, *shifts, plane_rows, plane_columns
+    return Way(channels, *read, *write, *counts, *sizes, *strips, images and fits and not flat)
+
+
+def _strips(rows, columns, plane_columns):
+    """The strips that compute fewest positions in vain: rows, columns, whether flat, line."""
+    span = (rows - 1) * plane_columns + columns
+    kinds = []
+    for down, across in STRIPS:
+        line = -(-columns // across) * across
+        aligned = -(-rows // down) * down * line
+        kinds.append((aligned, (down, across, False, line)))
+        if down == 1:
+            kinds.append((-(-span // across) * across, (1, across, True, plane_columns)))
+    return min(kinds, key=lambda kind: kind[0] * _price(*kind[1][:2]))[1]
+
+
+def _price(down, across):
+    return EXTRA if down * across <= SHORT else 1.0
 
 
 def _shared(side, indices):

@@ -10,9 +10,13 @@ from sparse_ref.lanes import at, put
 def way_of(n):
     """The `Way` of an array of its numbers: parallel loops take no tuples."""
     read_rows, read_columns = Side(n[1], n[2], n[3], n[4]), Side(n[5], n[6], n[7], n[8])
-    write_rows, write_columns = Side(n[9], n[10], n[11], n[12]), Side(n[13], n[14], n[15], n[16])
-    sizes = n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24]
-    return Way(n[0], read_rows, read_columns, write_rows, write_columns, *sizes)
+    write_rows, write_columns = (
+        Side(n[9], n[10], n[11], n[12]),
+        Side(n[13], n[14], n[15], n[16]),
+    )
+    sizes = n[17], n[18], n[19], n[20], n[21], n[22], n[23]
+    strips = n[24], n[25], n[26] != 0, n[27], n[28] != 0
+    return Way(n[0], read_rows, read_columns, write_rows, write_columns, *sizes, *strips)
 
 
 @njit(cache=True)
@@ -70,18 +74,30 @@ def take_plane(image, base, rows, columns, remainders, first, shape, out, plane,
 def take_planes(image, base, way, block, out, here, width):
     """All that a block of results reads; zeros behind it, which the last strip reads too."""
     rows, columns, wide = way.read_rows, way.read_columns, way.plane_columns
-    shape, channel = (way.block_rows + way.shift_rows, wide), rows.size * columns.size * width
+    shape, channel = (
+        (way.block_rows + way.shift_rows, wide),
+        rows.size * columns.size * width,
+    )
     for c in range(way.channels):
         for r in range(rows.planes):
             for s in range(columns.planes):
                 from_row = block * way.block_rows
                 at_channel = base + c * channel
                 take_plane(
-                    image, at_channel, rows, columns, (r, s), from_row, shape, out, here, width
+                    image,
+                    at_channel,
+                    rows,
+                    columns,
+                    (r, s),
+                    from_row,
+                    shape,
+                    out,
+                    here,
+                    width,
                 )
                 here += way.plane_rows * wide * width
     here += (shape[0] - way.plane_rows) * wide * width
-    clear(out, here, (way.shift_columns + way.strip) * width)
+    clear(out, here, ((way.down - 1) * wide + way.shift_columns + way.across) * width)
 
 
 @njit(cache=True)
@@ -94,41 +110,57 @@ def give_plane(plane, here, way, remainders, block, out, base, width):
         if 0 <= y < rows.size:
             x = columns.step * left + remainders[1] + columns.origin
             there = base + (y * columns.size + x) * width
-            line = here + (u * way.plane_columns + left) * width
+            line = here + (u * way.line + left) * width
             if columns.step == 1:
                 copy(plane, line, out, there, (right - left) * width)
             else:
                 for v in range(right - left):
-                    copy(plane, line + v * width, out, there + v * columns.step * width, width)
+                    copy(
+                        plane,
+                        line + v * width,
+                        out,
+                        there + v * columns.step * width,
+                        width,
+                    )
 
 
 @njit(cache=True)
 def inputs_plane(x, base, way, remainders, block, out, here, width):
     """A plane of what stands where results are written, zeros between and behind the rows."""
     rows, columns = way.write_rows, way.write_columns
-    for u in range(way.block_rows):
-        line = here + u * way.plane_columns * width
+    count = (way.block_rows + way.down - 1) // way.down * way.down
+    for u in range(count):
+        line = here + u * way.line * width
         y = rows.step * (block * way.block_rows + u) + remainders[0] + rows.origin
         used = 0
-        if 0 <= y < rows.size and block * way.block_rows + u < way.rows:
+        left = min(way.block_rows, way.rows - block * way.block_rows)
+        if 0 <= y < rows.size and u < left:
             row, used = base + y * columns.size * width, way.columns
             take_line(x, row, columns, remainders[1], used, out, line, width)
-        clear(out, line + used * width, (way.plane_columns - used) * width)
-    clear(out, here + way.block_rows * way.plane_columns * width, way.strip * width)
+        clear(out, line + used * width, (way.line - used) * width)
+    clear(out, here + count * way.line * width, way.across * width)
 
 
 @njit(cache=True)
 def sizes_of(way):
     """Blocks of rows, and positions of a plane of results."""
     blocks = (way.rows + way.block_rows - 1) // way.block_rows
-    return blocks, way.block_rows * way.plane_columns + way.strip
+    return blocks, (way.block_rows + way.down - 1) // way.down * way.down * way.line + way.across
 
 
 @njit(cache=True)
 def channel_of(way, width):
-    """Numbers of a channel that is written; its remainders by the stride, and those of columns."""
+    """Numbers of a channel that is written, and its remainders by the stride."""
     rows, columns = way.write_rows, way.write_columns
-    return rows.size * columns.size * width, rows.planes * columns.planes, columns.planes
+    return rows.size * columns.size * width, rows.planes * columns.planes
+
+
+@njit(cache=True)
+def place_of(way, i, image, width):
+    """Where the channel of a row of connections begins, and which remainders the row is of."""
+    channel, remainders = channel_of(way, width)
+    columns = way.write_columns.planes
+    return image + i // remainders * channel, (i % remainders // columns, i % columns)
 
 
 @njit(cache=True)
@@ -138,7 +170,10 @@ def share_of(units, group, groups):
 
 
 @njit(cache=True)
-def strips_end(way, block):
-    """Behind the last position of a block's plane of results that counts."""
+def extent(way, block, width):
+    """Rows and columns that strips have to cover; numbers from row to row, read and written."""
     rows = min(way.block_rows, way.rows - block * way.block_rows)
-    return (rows - 1) * way.plane_columns + way.columns
+    step, line = way.plane_columns * width, way.line * width
+    if way.flat:
+        return 1, (rows - 1) * way.plane_columns + way.columns, step, line
+    return rows, way.columns, step, line

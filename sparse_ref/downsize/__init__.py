@@ -89,7 +89,8 @@ def downsize(net: Network, *, inputs: str = "all") -> Downsized:
     * All channels before and behind local response normalisation, which counts neighbours.
     * The first channel of an image that no channel would be left of, and what it reads.
 
-    Where units are held, a second call may find more: of groups one may be left, which ties nothing.
+    Where units are held, a second call may find more: of groups one may be left, which ties
+    nothing.
 
     *Training* may go on with the new network, in less time, and takes another course. The
     parameters of removed units are no longer trained. Constants that have become part of a bias are

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparse_ref import tiles
+from sparse_ref.layers import Dense
 from sparse_ref.layers.base import is_sparse, is_weighted
 from sparse_ref.network import Network
 from sparse_ref.network_units import Rows
@@ -66,9 +67,13 @@ def _follow(plan, layers, values, before, reached, maps):
 
 def _sums(layer, constants):
     """``(units, positions)`` float64: bias and what `constants` add."""
-    bias, positions = layer.bias.astype(np.float64), layer.n_out // max(len(layer.bias), 1)
+    bias = layer.bias.astype(np.float64)
+    positions = layer.n_out // len(bias) if len(bias) else 1
     if not constants.any():
         return np.repeat(bias[:, None], positions, axis=1)
+    if isinstance(layer, Dense):  # not all of its weight in double
+        used = np.flatnonzero(constants[:, 0])
+        return (bias + layer.weight[:, used] @ constants[used, 0].astype(np.float64))[:, None]
     sums = _through(_in_double(layer), constants.astype(np.float64).reshape(-1))
     return sums.reshape(len(bias), positions)
 

@@ -93,8 +93,8 @@ class LayerGrad(NamedTuple):
 
     weight: np.ndarray  # (nnz,) dL/dW in slot order; (n_out, n_in) for a dense layer
     bias: np.ndarray  # (n_out,)
-    delta: np.ndarray  # (tiles, n_out, width) dL/dy
-    inputs: np.ndarray  # (tiles, n_in, width)
+    delta: Any  # (tiles, n_out, width) dL/dy; None where nobody was to look at absent connections
+    inputs: Any  # (tiles, n_in, width), or None
 
     def block(self, first: int, last: int) -> np.ndarray:
         """Rows ``first ... last - 1`` of the dense gradient ``delta @ inputs.T``.
@@ -104,12 +104,12 @@ class LayerGrad(NamedTuple):
         (last - first, n_in)
             dL/dW at every position, connected or not. At a connection it has the bits of `weight`.
         """
-        n_out = self.delta.shape[1]
+        delta, inputs = self.factors()
+        n_out = delta.shape[1]
         if not 0 <= first <= last <= n_out:
             raise ValueError(
                 f"LayerGrad: rows must be in order and in [0, {n_out}], got {first} to {last}"
             )
-        delta, inputs = self.factors()
         out = tiles.empty((last - first, inputs.shape[1]), inputs.dtype)
         gradient_rows(first, delta, inputs, out)
         return out
@@ -124,6 +124,7 @@ class LayerGrad(NamedTuple):
 
     def factors(self) -> tuple[np.ndarray, np.ndarray]:
         """`delta` and `inputs`, contiguous; kernels read what they are told is there."""
+        require_factors(self)
         n_tiles, _, width = self.inputs.shape
         n_out = self.delta.shape[1]
         if self.delta.shape != (n_tiles, n_out, width):
@@ -133,6 +134,15 @@ class LayerGrad(NamedTuple):
             )
         delta = check_tiles("LayerGrad", self.delta, n_out, self.inputs.dtype)
         return delta, np.ascontiguousarray(self.inputs)
+
+
+def require_factors(grad: Any) -> None:
+    """Refuse to make the dense gradient of a gradient that has let go of what it is made of."""
+    if grad.inputs is None:
+        raise ValueError(
+            f"{type(grad).__name__}: the gradient of absent connections must be announced by the "
+            "method's reads_gradient, or asked for with factors=True; got a step without it"
+        )
 
 
 def check_tiles(who: str, x: np.ndarray, features: int, dtype: np.dtype) -> np.ndarray:

@@ -1,13 +1,14 @@
 """The gradient of a convolution, on its connections and at any other position."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sparse_ref import csr, tiles
 from sparse_ref.conv import kernels
 from sparse_ref.conv.index import Convolution, by_input, complete_by_input
+from sparse_ref.layers.base import require_factors
 
 
 class ConvGrad(NamedTuple):
@@ -18,8 +19,8 @@ class ConvGrad(NamedTuple):
 
     weight: np.ndarray  # (nnz,) dL/dW in slot order; (filters, positions) for a dense layer
     bias: np.ndarray  # (filters,)
-    delta: np.ndarray  # (tiles, filters * rows * columns, width) dL/dy
-    inputs: np.ndarray  # (tiles, channels * rows * columns, width)
+    delta: Any  # (tiles, filters * rows * columns, width) dL/dy, or None as of `LayerGrad`
+    inputs: Any  # (tiles, channels * rows * columns, width), or None
     shape: Convolution
 
     def block(self, first: int, last: int) -> np.ndarray:
@@ -30,6 +31,7 @@ class ConvGrad(NamedTuple):
         (last - first, channels / groups * kernel rows * kernel columns)
             dL/dW at every position, connected or not. At a connection it has the bits of `weight`.
         """
+        require_factors(self)
         n_out, n_in = self.shape.weight_shape
         if not 0 <= first <= last <= n_out:
             raise ValueError(
@@ -43,6 +45,7 @@ class ConvGrad(NamedTuple):
 
     def at(self, positions: np.ndarray) -> np.ndarray:
         """The dense gradient at flat `positions`, ascending and unique; the bits of `block`."""
+        require_factors(self)
         where = csr.from_positions(
             self.shape.weight_shape, positions, np.zeros(len(positions), self.inputs.dtype)
         )

@@ -150,6 +150,16 @@ class Method:
         """The state after seeing the gradients of one batch (of the sparse layers)."""
         return state
 
+    def reads_gradient(self, step: int) -> bool:
+        """Whether step `step` looks at the gradient of absent connections.
+
+        Where it does not, all activations of a step need not be held until its end. By default
+        in events, and always where the method observes gradients or trains shadows.
+        """
+        kind = type(self)
+        watches = kind.observe is not Method.observe or kind.shadows is not Method.shadows
+        return watches or self.due(step)
+
     def due(self, step: int) -> bool:
         """Whether step `step` rewires."""
         return False

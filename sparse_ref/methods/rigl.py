@@ -21,9 +21,8 @@ Departures
 * ``rigl-reproducibility`` keeps the momentum of a connection that is chosen again, and not its
   value; `regrow` has both or neither. ``rigl_codes`` has departures of its own.
 
-Memory: O(connections) and a few blocks of rows of the dense gradient
-(`selection.BLOCK_ELEMENTS`: 1 MB in float32), which never exists whole. `grad_accumulation_n` keeps
-the factors of so many batches; `tf1_noise_std` draws a number for every position of a layer.
+Memory: O(connections) and a few blocks of rows of the dense gradient, 1 MB each in float32.
+`grad_accumulation_n` keeps factors of so many batches, `tf1_noise_std` draws for every position.
 """
 
 from collections.abc import Sequence
@@ -57,18 +56,16 @@ class RigL(Method):
     ----------
     drop_fraction : float or schedule
         α, the fraction replaced at first, falling to 0 at `stop` (`anneal`); or any schedule.
-    every : int, steps
-        ΔT.
-    stop : int, steps, optional
-        T_end; by default three quarters of the training (`until`).
+    every, stop : int, steps
+        ΔT and T_end; `stop` is by default `until` of the training, three quarters.
     regrow, ties, phantom_keep, tf1_noise_std, grow_init, grow_scale, acc_scale
         See `rewire_layer`.
     start : int, steps, optional
-        First event; `every` if omitted. An `anneal` begins there, or at 0 if omitted.
+        First event, where `anneal` begins; if omitted `every`, and 0.
     until : float
-        `stop` as a part of the training, in (0, 1], where it is not given.
+        In (0, 1].
     include_stop : bool
-        An event may come at `stop` itself.
+        An event may come at `stop`.
     first_step : int
         The number of the first batch, 1 or 0, for `every`, `start`, `stop` and `anneal`.
     anneal : str
@@ -79,8 +76,8 @@ class RigL(Method):
         How many: see `methods.base.count`.
     min_keep_one : bool
         Never drop a layer's last connection.
-    grad_accumulation_n : int
-        Rank by the mean gradient of so many batches, at most `every`.
+    grad_accumulation_n : int, at most `every`
+        Rank by the mean gradient of so many batches.
     replaces_update : bool
         An event takes the place of an update; otherwise it follows it, with the gradient before it.
     convention : str
@@ -150,14 +147,17 @@ class RigL(Method):
     def init(self, net: Network, rng: np.random.Generator) -> codes.Memory | None:
         """Nothing, but for the options that look back."""
         if self.grow_init == "initial_dist":
-            return codes.Memory(tuple(layer.weight.data.copy() for layer in net.sparse_layers))
+            return codes.Memory(tuple(la.weight.data.copy() for la in net.sparse_layers))
         return codes.Memory() if self.grad_accumulation_n > 1 else None
 
     def observe(self, grads: Sequence[LayerGrad], state: codes.Memory | None) -> Any:
         """Keep the factors of the last `grad_accumulation_n` batches."""
-        if state is None or self.grad_accumulation_n == 1:
-            return state
-        return state._replace(batches=(*state.batches, grads)[-self.grad_accumulation_n :])
+        n = self.grad_accumulation_n
+        return state if n == 1 else state._replace(batches=(*state.batches, grads)[-n:])
+
+    def reads_gradient(self, step: int) -> bool:
+        """In events, and in every step where several batches count."""
+        return self.grad_accumulation_n > 1 or self.due(step)
 
     def rewire(
         self,

@@ -69,6 +69,7 @@ TABLE_4_MOBILENETV2: dict[str, Line] = {  # from uniform they learned nothing
 }
 PARAMETERS = {  # millions, section 4
     "MobileNetV2": 7.4,
+    "MobileNetV2 x 1.8": 7.4,
     "ResNet-18": 22.4,
     "VGG16": 58.8,
     "VGG16, original": 138.0,
