@@ -241,9 +241,8 @@ def _load(config: RunConfig) -> Data:
             f"model.sizes: the first must be the {features} features of {name}, "
             f"got {config.model.sizes[0]}"
         )
-    augment = config.data.augment and data_loaders.augmentation(
-        config.data.augment, train.x.shape[1:]
-    )
+    how, image = config.data.augment, train.x.shape[1:]
+    augment = None if how is None else data_loaders.augmentation(how, image)
     if not config.data.validation:
         return Data(train, None, test, augment)
     rng = np.random.default_rng(SPLIT_SEED)

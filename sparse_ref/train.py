@@ -93,7 +93,7 @@ def fit(
     steps_per_epoch = -(-len(x) // batch_size)
     first, last = checked_span(span, steps_per_epoch * epochs)
     if augment is not None:
-        x = _Augmented(x, augment, *rng.spawn(1), first)
+        x = _Augmented(x, augment, rng.spawn(1)[0], first)
     run = Run(steps_per_epoch, steps_per_epoch * epochs, first)
     training = start(net, method.bind(run), optimizer, noise_rng, method_rng, first=first)
     for number in range(1, epochs + 1):

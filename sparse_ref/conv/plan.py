@@ -141,8 +141,9 @@ def _way(channels, axes, read, write, counts):
     down, across, flat, _ = strips
     fits = not (counts[0] % down or block_rows % down or counts[1] % across)
     images = all(side[1:] == (1, 1, 0) for side in write)  # in one plane, from its first index on
-    sizes = block_rows, *shifts, plane_rows, plane_columns
-    return Way(channels, *read, *write, *counts, *sizes, *strips, images and fits and not flat)
+    sides, sizes = (*read, *write), (block_rows, *shifts, plane_rows, plane_columns)
+    direct = images and fits and not flat
+    return Way._make((channels, *sides, *counts, *sizes, *strips, direct))
 
 
 def _strips(rows, columns, plane_columns):

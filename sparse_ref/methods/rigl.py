@@ -62,10 +62,8 @@ class RigL(Method):
         See `rewire_layer`.
     start : int, steps, optional
         First event, where `anneal` begins; if omitted `every`, and 0.
-    until : float
-        In (0, 1].
-    include_stop : bool
-        An event may come at `stop`.
+    until, include_stop : float in (0, 1], bool
+        See `stop`; an event may come at `stop` itself.
     first_step : int
         The number of the first batch, 1 or 0, for `every`, `start`, `stop` and `anneal`.
     anneal : str
@@ -152,11 +150,12 @@ class RigL(Method):
 
     def observe(self, grads: Sequence[LayerGrad], state: codes.Memory | None) -> Any:
         """Keep the factors of the last `grad_accumulation_n` batches."""
-        n = self.grad_accumulation_n
-        return state if n == 1 else state._replace(batches=(*state.batches, grads)[-n:])
+        if state is None or (n := self.grad_accumulation_n) == 1:
+            return state
+        return state._replace(batches=(*state.batches, grads)[-n:])
 
     def reads_gradient(self, step: int) -> bool:
-        """In events, and in every step where several batches count."""
+        """In events; in all steps where several batches count."""
         return self.grad_accumulation_n > 1 or self.due(step)
 
     def rewire(
