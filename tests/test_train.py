@@ -20,7 +20,7 @@ from sparse_ref import (
     tiles,
     train,
 )
-from sparse_ref.methods import SET, SNFS, DeepR, RigL, Static
+from sparse_ref.methods import SET, SNFS, DeepR, RigL, Static, base
 
 
 def problem(seed, n=30, dtype=np.float64, density=0.4, dropout=0.0, sizes=(6, 8, 5, 3)):
@@ -1269,3 +1269,53 @@ def test_batches_are_augmented_with_a_stream_for_every_step():
 def test_an_augmentation_that_changes_the_shape_is_refused():
     with pytest.raises(ValueError, match=r"augment must keep the shape of a batch, \(4, 4\), got"):
         augmented(augment=lambda x, rng: x[:, :2])
+
+
+class Looking(Static):
+    """Says that it looks at absent connections in even steps; notes where they can be looked at."""
+
+    def reads_gradient(self, step):
+        return step % 2 == 0
+
+    def due(self, step):
+        return True
+
+    def rewire(self, net, grads, state, step, rng):
+        SEEN.append([grad.inputs is not None for grad in grads])
+        if step % 2:
+            with pytest.raises(
+                ValueError, match="LayerGrad: the gradient of absent connections must"
+            ):
+                grads[0].block(0, 1)
+            with pytest.raises(
+                ValueError, match="must be announced by the method's reads_gradient"
+            ):
+                grads[0].at(np.array([0]))
+        return tuple(base.keep(net.dtype) for _ in grads), state
+
+
+SEEN = []
+
+
+def test_activations_are_held_only_where_absent_connections_are_looked_at():
+    SEEN.clear()
+    rng = np.random.default_rng(449)
+    net = models.mlp([4, 5, 3], density=0.5, rng=rng)
+    data = rng.random((8, 4)), rng.integers(0, 3, 8)
+    options = {"optimizer": optim.sgd(0.1), "epochs": 2, "batch_size": 4, "rng": rng}
+    fit(net, data, method=Looking(), **options)
+    assert SEEN == [[False, False], [True, True]] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [
+        (Static(), []),
+        (RigL(every=3, stop=9), [3, 6]),
+        (RigL(every=3, stop=9, grad_accumulation_n=2), [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (SET(every=4), [4, 8]),
+        (SNFS(every=3, stop=9), [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    ],
+)
+def test_who_looks_at_absent_connections_and_when(method, steps):
+    assert [step for step in range(1, 10) if method.reads_gradient(step)] == steps
