@@ -156,8 +156,8 @@ class Method:
         Where it does not, all activations of a step need not be held until its end. By default
         in events, and always where the method observes gradients or trains shadows.
         """
-        kind = type(self)
-        watches = kind.observe is not Method.observe or kind.shadows is not Method.shadows
+        own = ((self.observe, Method.observe), (self.shadows, Method.shadows))
+        watches = any(getattr(hook, "__func__", None) is not plain for hook, plain in own)
         return watches or self.due(step)
 
     def due(self, step: int) -> bool:
