@@ -145,6 +145,28 @@ def test_many_blocks_of_rows(monkeypatch):
     np.testing.assert_array_equal(case.run()[0], whole[0])  # sums over connections are the same
 
 
+@pytest.mark.parametrize(
+    ("size", "strip"),
+    [
+        ((4, 4), (2, 4, False)),
+        ((8, 8), (1, 8, False)),
+        ((6, 8), (1, 8, False)),
+        ((2, 2), (2, 2, False)),
+        ((13, 11), (1, 8, True)),
+        ((5, 4), (1, 8, True)),
+    ],
+)
+@pytest.mark.parametrize("scratch", [1, 1 << 20])
+def test_every_kind_of_strip(size, strip, scratch, monkeypatch):
+    monkeypatch.setattr(plan, "SCRATCH_BYTES", scratch)
+    case = Case(16, (3, *size), 5, (3, 3), n=9, padding=1)
+    way = case.layer.geometry.forward_way
+    if scratch > 1:
+        assert (way.down, way.across, way.flat) == strip
+        assert way.direct == (not way.flat)
+    check(case)
+
+
 @pytest.mark.parametrize("how", [{"padding": 1}, {"stride": 2, "padding": 1}, {"groups": 2}])
 def test_any_rows_or_positions_of_the_dense_gradient_have_the_same_bits(how):
     case = Case(8, (6, 10, 10), 8, (3, 3), n=40, dtype=np.float32, **how)
