@@ -5,7 +5,8 @@ channel and, where the stride is s, one for each remainder of row and column by 
 a connection reads for neighbouring outputs lies side by side: output position q, counted along the
 rows of a plane, reads number ``q + offset``, and the offset is the connection's own. A strip of
 outputs is one contiguous run of numbers, or one in each of two rows, and the loop over the
-connections is that of `sparse_ref.kernels.spmm`; padding, stride, dilation and groups are all in the copy and the offsets.
+connections is that of `sparse_ref.kernels.spmm`; padding, stride, dilation and groups are all in
+the copy and the offsets.
 Zeros behind a row of a plane serve as those before the next one, too.
 
 The input's gradient is read the same way, from planes of the output's derivative; inputs of each

@@ -166,8 +166,8 @@ class Conv2d(OnCSR, _Convolving):
 
     *Memory.* Beside weight and pattern 12 bytes a connection: where it reads, forwards and
     backwards, and its slot. A forward pass needs, for each thread, a copy of the rows of one tile
-    of 16 examples (8 in float64) that a block of outputs reads, some 1.5 MB (more where thousands of
-    channels are much even for eight outputs), and nothing else beside its result. The gradients
+    of 16 examples (8 in float64) that a block of outputs reads, some 1.5 MB (more where thousands
+    of channels are much even for eight outputs), and nothing else beside its result. The gradients
     add up to 16 sums for each connection.
 
     *Results* are the same to the bit for any number of threads.
