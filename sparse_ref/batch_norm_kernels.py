@@ -50,6 +50,20 @@ def normalise_pullback(x, delta, n, gamma, epsilon, own, mean, variance, out, su
     kernel(x, delta, n, gamma, epsilon, own, mean, variance, out, sums)
 
 
+@njit(cache=True)
+def clear_padding(out, c, n):
+    """Zeros in channel `c` behind the `n` examples.
+
+    Padding has no part in the statistics: from norm to norm it could grow until it is not finite,
+    and no number times a derivative of zero would be zero any more.
+    """
+    tiles, _, positions, width = out.shape
+    for t in range(n // width, tiles):
+        for p in range(positions):
+            for k in range(n % width if t == n // width else 0, width):
+                out[t, c, p, k] = 0
+
+
 def _make_normalise(width):
     @njit(parallel=True, cache=True)
     def normalise_channels(x, n, gamma, beta, epsilon, own, mean, variance, out):
@@ -86,6 +100,7 @@ def _make_normalise(width):
                 for p in range(positions):
                     d = add(load(x, base + p * width, width), back_by)
                     store(out, base + p * width, fma(scale, d, offset))
+            clear_padding(out, c, n)
 
     return normalise_channels
 
@@ -127,10 +142,7 @@ def _make_normalise_pullback(width):
                     bent = fma(steep, load(delta, base + p * width, width), offset)
                     d = add(load(x, base + p * width, width), back_by)
                     store(out, base + p * width, fma(bend, d, bent))
-            for t in range(full, tiles):
-                for p in range(positions):
-                    for k in range(rest if t == full else 0, width):
-                        out[t, c, p, k] = 0
+            clear_padding(out, c, n)
 
     return normalise_pullback_channels
 

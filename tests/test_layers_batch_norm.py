@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparse_ref import tiles
+from sparse_ref import Linear, Network, ReLU, models, tiles
 from sparse_ref.layers import BatchNorm, BatchNormGrad
 
 WIDTH = {np.float32: 16, np.float64: 8}
@@ -433,3 +433,19 @@ def test_evaluation_of_no_examples_is_empty():
 def test_parameters_must_fit(arguments, options, kind, rule):
     with refuses(kind, f"BatchNorm: {rule}"):
         BatchNorm(*arguments, **options)
+
+
+def test_padding_does_not_grow_from_norm_to_norm():
+    # Channels that are constant over the examples and not in the padding: each norm would multiply
+    # the padding by up to 1 / sqrt(epsilon), and after some 16 layers it would not be finite.
+    rng = np.random.default_rng(463)
+    layers = []
+    for _ in range(24):
+        weight = models.mlp([32, 32], density=0.2, rng=rng).layers[0].weight
+        layers += [Linear(weight), BatchNorm.initial(32), ReLU()]
+    net = Network(layers)
+    x, y = np.repeat(rng.random((1, 32), np.float32), 3, axis=0), np.array([0, 1, 2])
+    tiles_of = net.packed(x)
+    tiles_of[:, :, 3:] = rng.random(tiles_of[:, :, 3:].shape)
+    _, grads = net.gradients(tiles_of, y, [rng] * len(layers))
+    assert all(np.isfinite(grad.weight).all() for grad in grads if hasattr(grad, "weight"))

@@ -278,6 +278,9 @@ def test_against_pytorch():
         ({"image": (3, 3)}, r"Conv2d: image must be \(channels, height, width\), got \(3, 3\)"),
         ({"dilation": 1.5}, "Conv2d: dilation must be"),
         ({"kernel": 2}, r"Conv2d: weight must have shape \(4, 12\)"),
+        ({"image": 4}, r"Conv2d: image must be \(channels, height, width\), got 4"),
+        ({"kernel": np.array([3, 0])}, "Conv2d: kernel must be whole and at least 1, got 0"),
+        ({"padding": np.array([1, -1])}, "Conv2d: padding must be whole and at least 0, got"),
     ],
 )
 def test_what_is_refused(how, words):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from sparse_ref.conv.index import Convolution
 from sparse_ref.conv.plan import Axis
 
@@ -28,8 +30,8 @@ def convolution(
         Sizes that are not whole and positive, paddings that are negative, groups that do not
         divide the channels of inputs and outputs, a kernel that is larger than the padded image.
     """
-    if len(image) != 3:
-        raise ValueError(f"{who}: image must be (channels, height, width), got {tuple(image)}")
+    if np.ndim(image) != 1 or len(image) != 3:
+        raise ValueError(f"{who}: image must be (channels, height, width), got {image}")
     channels, *size = _positive(who, "image", image)
     kernels, strides = pair(who, "kernel", kernel), pair(who, "stride", stride)
     dilations = pair(who, "dilation", dilation)
@@ -53,7 +55,7 @@ def convolution(
 
 def pair(who: str, name: str, value: Any) -> tuple[int, int]:
     """One positive number for both axes, or one for each."""
-    both = tuple(value) if isinstance(value, Sequence) else (value, value)
+    both = tuple(value) if hasattr(value, "__len__") else (value, value)
     if len(both) != 2:
         raise ValueError(f"{who}: {name} must be a number or two, got {value}")
     vertical, horizontal = _positive(who, name, both)
@@ -62,8 +64,8 @@ def pair(who: str, name: str, value: Any) -> tuple[int, int]:
 
 def paddings(who: str, padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     """Zeros ``((above, below), (left, right))``."""
-    both = tuple(padding) if isinstance(padding, Sequence) else (padding, padding)
-    sides = [tuple(side) if isinstance(side, Sequence) else (side, side) for side in both]
+    both = tuple(padding) if hasattr(padding, "__len__") else (padding, padding)
+    sides = [tuple(side) if hasattr(side, "__len__") else (side, side) for side in both]
     if len(sides) != 2 or any(len(side) != 2 for side in sides):
         raise ValueError(f"{who}: padding must be a number, two, or two pairs, got {padding}")
     for number in (*sides[0], *sides[1]):
@@ -74,7 +76,7 @@ def paddings(who: str, padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _whole(value):
-    return not isinstance(value, bool) and hasattr(value, "__index__")
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _positive(who, name, values):

@@ -156,7 +156,8 @@ class RigL(Method):
 
     def reads_gradient(self, step: int) -> bool:
         """In events; in all steps where several batches count."""
-        return self.grad_accumulation_n > 1 or self.due(step)
+        watches = type(self).observe is not RigL.observe or self.grad_accumulation_n > 1
+        return watches or self.due(step)
 
     def rewire(
         self,
