@@ -97,6 +97,13 @@ def layers(draw):
     return rng.standard_normal(shape) * present, rng.standard_normal(shape), present
 
 
+def test_a_percentile_that_falls_on_a_score_is_that_score():
+    final = np.array([[1.17511383, 0.08606099, -0.36137614, 1.48796556, 0.32273495, -0.10078094]])
+    initial = np.array([0.28239927, -0.36117802, 1.6863884, 1.26701636, 1.14400208, 1.18648595])
+    (drop,) = ZhouCriterion("large_init_large_final", 0.2)([final], initial=[initial])
+    assert drop.tolist() == [0, 1, 4, 5]
+
+
 @given(layers(), st.sampled_from([0.9, 0.8, 0.5, 0.2]))
 def test_the_corner_of_both_magnitudes_is_that_of_the_dense_search(some, keep):
     final, initial, present = some

@@ -233,6 +233,8 @@ def _rank(n, percentile):
 
 def _percentile(ordered, masked, percentile):
     """NumPy's percentile of `masked` times minus infinity followed by `ordered`."""
+    if not masked and len(ordered):
+        return np.percentile(ordered, percentile)  # a rank and back would round, and tip the scales
     rank = _rank(len(ordered) + masked, percentile)
     if rank < masked or not len(ordered):
         return -np.inf if rank <= masked - 1 or not len(ordered) else ordered[0]
